@@ -1,0 +1,37 @@
+PG_CONFIG ?= pg_config
+
+EXTENSION = contact_block
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+
+MODULE_big = contact_block
+OBJS = \
+	src/actor.o \
+	src/audit.o \
+	src/contact_block.o \
+	src/document.o \
+	src/relations.o \
+	src/statements.o
+DATA = $(wildcard sql/contact_block--*.sql)
+# As system headers PostgreSQL's own give no warnings, however many are asked for.
+PG_CPPFLAGS = -DCONTACT_BLOCK_VERSION='"$(EXTVERSION)"' \
+	-isystem $(shell $(PG_CONFIG) --includedir-server)
+
+# Tests live in test/, their expected output in expected/.
+REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=.
+PROVE_TESTS = test/t/*.pl
+EXTRA_CLEAN = tmp_check log output_iso results
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# PGXS knows no header dependencies, nor that the version is compiled in.
+$(OBJS): $(wildcard src/*.h) $(EXTENSION).control
+
+# The TAP tests start servers of their own and need IPC::Run, so they are not
+# part of installcheck.
+.PHONY: installcheck-tap
+installcheck-tap:
+	$(prove_installcheck)

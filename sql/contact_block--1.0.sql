@@ -1,0 +1,73 @@
+\echo Use "CREATE EXTENSION contact_block" to load this file. \quit
+
+CREATE FUNCTION @extschema@.contact_block(id text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'contact_block' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.contact_block(text) IS
+'Block a contact
+
+Takes the contact''s id, turns an Active contact Blocked and returns its document after the change.
+A contact that is Blocked already stays exactly as it is: repeating the call is free.
+Raises 22004 (id null), 22023 (id empty), PT404 (no such contact), PT409 (New or Deleted) and 42501 (not permitted).';
+
+CREATE FUNCTION @extschema@.contact_block(id text, reason text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'contact_block' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.contact_block(text, text) IS
+'Block a contact and say why
+
+Takes the contact''s id and a reason, turns an Active contact Blocked, sets its blockedReason and returns its document after the change.
+Of a contact that is Blocked already another reason is replaced; a null or empty one never erases it.
+Raises 22004 (id null), 22023 (id empty), PT404 (no such contact), PT409 (New or Deleted) and 42501 (not permitted).';
+
+CREATE FUNCTION @extschema@.contact_unblock(id text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'contact_unblock' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.contact_unblock(text) IS
+'Unblock a contact
+
+Takes the contact''s id, turns a Blocked contact Active, removes its blockedReason and returns its document after the change.
+A contact that is Active already stays exactly as it is.
+Raises 22004 (id null), 22023 (id empty), PT404 (no such contact), PT409 (New or Deleted) and 42501 (not permitted).';
+
+CREATE FUNCTION @extschema@.contact_delete(id text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'contact_delete' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.contact_delete(text) IS
+'Delete a contact
+
+Takes the contact''s id, turns an Active or Blocked contact Deleted, which is final, and returns its document after the change. The row stays.
+A contact that is Deleted already stays exactly as it is.
+Raises 22004 (id null), 22023 (id empty), PT404 (no such contact), PT409 (New) and 42501 (not permitted).';
+
+CREATE FUNCTION @extschema@.contact_document(id text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'contact_document' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION @extschema@.contact_document(text) IS
+'Get a contact
+
+Takes the contact''s id and returns its document, whatever its status.
+Raises 22004 (id null), 22023 (id empty), PT404 (no such contact) and 42501 (not permitted).';
+
+CREATE FUNCTION @extschema@.contact_audit() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'contact_audit' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.contact_audit() IS
+'Stamp who changed a contact and when
+
+Trigger function for contacts, BEFORE INSERT OR UPDATE FOR EACH ROW; contact_block_setup() puts it there.
+Returns the row with its audit columns set; what the statement says about them is ignored.
+Raises PT409 (the status cannot follow the old one), 42703 (a column is missing) and 39P01 (called in another way).';
+
+CREATE FUNCTION @extschema@.contact_block_setup() RETURNS void
+	AS 'MODULE_PATHNAME', 'contact_block_setup' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION @extschema@.contact_block_setup() IS
+'Set up the relations of contact_block
+
+Takes nothing. Makes the relations that are missing in the extension''s schema, owned by the caller, and puts the audit trigger on contacts. Relations that are there already are left as they are; it may be run again at any time.
+Raises 55000 (an existing relation lacks columns or is of the wrong kind) and 42501 (one belongs to another role), and has changed nothing then.';
+
+REVOKE ALL ON FUNCTION
+	@extschema@.contact_block(text),
+	@extschema@.contact_block(text, text),
+	@extschema@.contact_unblock(text),
+	@extschema@.contact_delete(text),
+	@extschema@.contact_document(text),
+	@extschema@.contact_audit(),
+	@extschema@.contact_block_setup()
+	FROM PUBLIC;

@@ -1,0 +1,351 @@
+/*-------------------------------------------------------------------------
+ *
+ * audit.c
+ *	  The audit trigger: it guards the state machine of a contact and stamps
+ *	  who changed it and when.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "nodes/bitmapset.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "contact_block.h"
+
+/* What can happen to a contact; each has a column for when and one for who. */
+typedef enum AuditEvent
+{
+	CREATED,
+	UPDATED,
+	ACTIVATED,
+	BLOCKED,
+	DELETED
+} AuditEvent;
+
+#define N_EVENTS (DELETED + 1)
+
+static const char *const at_columns[N_EVENTS] = {
+	"created_at", "updated_at", "activated_at", "blocked_at", "deleted_at"
+};
+static const char *const by_columns[N_EVENTS] = {
+	"created_by", "updated_by", "activated_by", "blocked_by", "deleted_by"
+};
+
+/*
+ * The state machine: what becoming each status is called, and from which
+ * statuses it may be reached.  New is only ever a first status.
+ */
+typedef struct Transition
+{
+	const char *to;
+	AuditEvent	event;
+	const char *from[2];
+} Transition;
+
+static const Transition transitions[] = {
+	{"Active", ACTIVATED, {"New", "Blocked"}},
+	{"Blocked", BLOCKED, {"Active", NULL}},
+	{"Deleted", DELETED, {"Active", "Blocked"}}
+};
+
+/*
+ * Where the columns are that the trigger deals with.  Partitions differ from
+ * their parent, so this is looked up for the relation at hand, once a
+ * statement: the executor has an FmgrInfo of its own for each relation, and
+ * the lock that it holds keeps the columns where they are.
+ */
+typedef struct ContactColumns
+{
+	Oid			relid;			/* of what relation this tells */
+	int			id;
+	int			status;
+	int			reason;
+	int			audit[2 * N_EVENTS];	/* at and by of each event in turn */
+	Bitmapset  *audit_set;		/* the same, to ask for membership */
+} ContactColumns;
+
+/* How often the trigger has done its work in this session. */
+uint64		cb_audit_count = 0;
+
+static int
+find_column(Relation rel, const char *name)
+{
+	int			attnum = SPI_fnumber(RelationGetDescr(rel), name);
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						name, RelationGetRelationName(rel)),
+				 errhint("contact_block_setup() lists the columns that are missing.")));
+	return attnum;
+}
+
+static ContactColumns *
+find_columns(FmgrInfo *flinfo, Relation rel)
+{
+	ContactColumns *columns = (ContactColumns *) flinfo->fn_extra;
+	MemoryContext oldcontext;
+
+	if (columns)
+	{
+		Assert(columns->relid == RelationGetRelid(rel));
+		return columns;
+	}
+
+	oldcontext = MemoryContextSwitchTo(flinfo->fn_mcxt);
+	columns = (ContactColumns *) palloc0(sizeof(ContactColumns));
+	columns->relid = RelationGetRelid(rel);
+	columns->id = find_column(rel, "id");
+	columns->status = find_column(rel, "status");
+	columns->reason = find_column(rel, "blocked_reason");
+	for (int event = 0; event < N_EVENTS; event++)
+	{
+		columns->audit[2 * event] = find_column(rel, at_columns[event]);
+		columns->audit[2 * event + 1] = find_column(rel, by_columns[event]);
+	}
+	for (int i = 0; i < 2 * N_EVENTS; i++)
+		columns->audit_set = bms_add_member(columns->audit_set, columns->audit[i]);
+	MemoryContextSwitchTo(oldcontext);
+
+	flinfo->fn_extra = columns;
+	return columns;
+}
+
+/* A column's value as a string, whatever its type is by now; NULL for null. */
+static char *
+column_string(HeapTuple tuple, TupleDesc desc, int attnum)
+{
+	Oid			type = TupleDescAttr(desc, attnum - 1)->atttypid;
+	Oid			output;
+	bool		is_varlena;
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
+
+	if (isnull)
+		return NULL;
+	if (type == TEXTOID)
+		return TextDatumGetCString(value);
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+/*
+ * The value to store in a column, from a value of the type that the column
+ * should have.  For a user's own type (varchar(40), timestamp, a domain) it
+ * goes through text, so that the type's own checks apply.
+ */
+static Datum
+column_value(TupleDesc desc, int attnum, Oid type, Datum value)
+{
+	Form_pg_attribute attribute = TupleDescAttr(desc, attnum - 1);
+	Oid			output;
+	Oid			input;
+	Oid			ioparam;
+	bool		is_varlena;
+
+	if (attribute->atttypid == type)
+		return value;
+	getTypeOutputInfo(type, &output, &is_varlena);
+	getTypeInputInfo(attribute->atttypid, &input, &ioparam);
+	return OidInputFunctionCall(input, OidOutputFunctionCall(output, value),
+								ioparam, attribute->atttypmod);
+}
+
+/*
+ * Do two versions of a row differ anywhere but in the audit columns?
+ * Generated columns follow from the others, and are not computed yet.
+ */
+static bool
+row_differs(const ContactColumns *columns, TupleDesc desc,
+			const Datum *old_values, const bool *old_isnull, HeapTuple newtuple)
+{
+	Datum	   *values = (Datum *) palloc(desc->natts * sizeof(Datum));
+	bool	   *isnull = (bool *) palloc(desc->natts * sizeof(bool));
+
+	heap_deform_tuple(newtuple, desc, values, isnull);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (attribute->attisdropped || attribute->attgenerated != '\0' ||
+			bms_is_member(i + 1, columns->audit_set))
+			continue;
+		if (old_isnull[i] != isnull[i])
+			return true;
+		if (isnull[i])
+			continue;
+		/* the same pointer to a TOAST value is the same value, unread */
+		if (!datumIsEqual(old_values[i], values[i],
+						  attribute->attbyval, attribute->attlen) &&
+			!datum_image_eq(old_values[i], values[i],
+							attribute->attbyval, attribute->attlen))
+			return true;
+	}
+	return false;
+}
+
+static const Transition *
+find_transition(const char *to)
+{
+	for (size_t i = 0; to && i < lengthof(transitions); i++)
+	{
+		if (strcmp(transitions[i].to, to) == 0)
+			return &transitions[i];
+	}
+	return NULL;
+}
+
+static bool
+allows(const Transition *transition, const char *from)
+{
+	for (size_t i = 0; from && i < lengthof(transition->from); i++)
+	{
+		if (transition->from[i] && strcmp(transition->from[i], from) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Raise PT409.  Gateways put its message into the HTTP status line, so it is
+ * constant; what it is about (each may be null) goes into the detail.
+ */
+void
+cb_conflict(const char *id, const char *from, const char *to)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONTACT_CONFLICT),
+			 errmsg("the contact's status does not allow this"),
+			 errdetail("Contact \"%s\" is %s and cannot become %s.",
+					   id ? id : "null", from ? from : "null", to ? to : "null")));
+}
+
+PG_FUNCTION_INFO_V1(contact_audit);
+
+/*
+ * BEFORE INSERT OR UPDATE FOR EACH ROW trigger on contacts.  Returns the row
+ * with its audit columns as they have to be; what the statement says about
+ * them is ignored.  Raises PT409 for a status that cannot follow the old one,
+ * 39P01 when it is called in another way, 42703 when a column is missing.
+ */
+Datum
+contact_audit(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+	ContactColumns *columns;
+	HeapTuple	oldtuple = NULL;
+	HeapTuple	newtuple;
+	char	   *status;
+	const Transition *transition = NULL;
+	bool		stamps[N_EVENTS] = {0};
+	int			replaced[2 * N_EVENTS + 1];
+	Datum		values[2 * N_EVENTS + 1];
+	bool		isnull[2 * N_EVENTS + 1];
+	int			nreplaced = 2 * N_EVENTS;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager",
+						"contact_audit")));
+	if (!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired BEFORE ROW",
+						"contact_audit")));
+	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
+		!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired for INSERT or UPDATE",
+						"contact_audit")));
+
+	desc = RelationGetDescr(trigdata->tg_relation);
+	columns = find_columns(fcinfo->flinfo, trigdata->tg_relation);
+	memcpy(replaced, columns->audit, sizeof(columns->audit));
+
+	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+	{
+		newtuple = trigdata->tg_trigtuple;
+		memset(isnull, true, sizeof(isnull));
+
+		stamps[CREATED] = true;
+		status = column_string(newtuple, desc, columns->status);
+		transition = find_transition(status);
+	}
+	else
+	{
+		Datum	   *old_values = (Datum *) palloc(desc->natts * sizeof(Datum));
+		bool	   *old_isnull = (bool *) palloc(desc->natts * sizeof(bool));
+		char	   *old_status;
+
+		oldtuple = trigdata->tg_trigtuple;
+		newtuple = trigdata->tg_newtuple;
+		heap_deform_tuple(oldtuple, desc, old_values, old_isnull);
+		for (int i = 0; i < 2 * N_EVENTS; i++)
+		{
+			values[i] = old_values[columns->audit[i] - 1];
+			isnull[i] = old_isnull[columns->audit[i] - 1];
+		}
+
+		old_status = column_string(oldtuple, desc, columns->status);
+		status = column_string(newtuple, desc, columns->status);
+		if (old_status && status ? strcmp(old_status, status) != 0 :
+			old_status != status)
+		{
+			transition = find_transition(status);
+			if (!transition || !allows(transition, old_status))
+				cb_conflict(column_string(oldtuple, desc, columns->id), old_status, status);
+			stamps[UPDATED] = true;
+		}
+		else
+			stamps[UPDATED] = row_differs(columns, desc, old_values, old_isnull,
+										  newtuple);
+	}
+
+	if (transition)
+	{
+		stamps[transition->event] = true;
+		if (transition->event == ACTIVATED && oldtuple)
+		{
+			replaced[nreplaced] = columns->reason;
+			isnull[nreplaced++] = true;
+		}
+	}
+
+	if (stamps[CREATED] || stamps[UPDATED])
+	{
+		/* the row is locked by now, so these readings follow each other */
+		Datum		at = TimestampTzGetDatum(GetCurrentTimestamp());
+		Datum		by = CStringGetTextDatum(cb_actor());
+
+		for (int event = 0; event < N_EVENTS; event++)
+		{
+			if (!stamps[event])
+				continue;
+			values[2 * event] = column_value(desc, columns->audit[2 * event],
+											 TIMESTAMPTZOID, at);
+			values[2 * event + 1] = column_value(desc, columns->audit[2 * event + 1],
+												 TEXTOID, by);
+			isnull[2 * event] = isnull[2 * event + 1] = false;
+		}
+	}
+
+	cb_audit_count++;
+	return PointerGetDatum(heap_modify_tuple_by_cols(newtuple, desc, nreplaced,
+													 replaced, values, isnull));
+}

@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Everything that differs between PostgreSQL versions, written against
+ *	  the newest shape.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONTACT_BLOCK_COMPAT_H
+#define CONTACT_BLOCK_COMPAT_H
+
+#include "catalog/pg_class.h"
+#include "common/jsonapi.h"
+#include "utils/acl.h"
+#include "utils/jsonb.h"
+
+/* 18 lets a module tell its name and version. */
+#ifdef PG_MODULE_MAGIC_EXT
+#define CB_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "contact_block", .version = CONTACT_BLOCK_VERSION)
+#else
+#define CB_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* 19 keeps the parse state and the result together and returns nothing. */
+#if PG_VERSION_NUM < 190000
+typedef struct JsonbInState
+{
+	JsonbValue *result;
+	JsonbParseState *parseState;
+} JsonbInState;
+
+static inline void
+cb_push_jsonb_value(JsonbInState *state, JsonbIteratorToken seq, JsonbValue *value)
+{
+	state->result = pushJsonbValue(&state->parseState, seq, value);
+}
+#define pushJsonbValue cb_push_jsonb_value
+#endif
+
+/* 17 can put the lexer's state into memory of the caller's; NULL allocates it. */
+#if PG_VERSION_NUM < 170000
+#define makeJsonLexContextCstringLen(lex, json, len, encoding, need_escapes) \
+	makeJsonLexContextCstringLen((char *) (json), len, encoding, need_escapes)
+#endif
+
+/* 16 lets the actions of the JSON parser report an error. */
+#if PG_VERSION_NUM < 160000
+#define JSON_ACTION_RESULT void
+#define JSON_ACTION_DONE() return
+#else
+#define JSON_ACTION_RESULT JsonParseErrorType
+#define JSON_ACTION_DONE() return JSON_SUCCESS
+#endif
+
+/* 16 has one ownership check for every kind of object. */
+#if PG_VERSION_NUM < 160000
+#define object_ownercheck(classid, objectid, roleid) \
+	(AssertMacro((classid) == RelationRelationId), \
+	 pg_class_ownercheck(objectid, roleid))
+#endif
+
+#endif							/* CONTACT_BLOCK_COMPAT_H */

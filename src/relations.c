@@ -1,0 +1,395 @@
+/*-------------------------------------------------------------------------
+ *
+ * relations.c
+ *	  The relations that the extension works on: what they look like, how
+ *	  they are set up, and which of their columns a caller may read.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/pg_list.h"
+#include "parser/parse_func.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "contact_block.h"
+
+/* It sorts behind the names that users give, so that it fires last. */
+#define TRIGGER_NAME "zzz_contact_audit"
+
+/*
+ * The fillfactor leaves room on a page for a new version of every row on it,
+ * longer by the stamps and a reason, so that a block stays on its page (HOT)
+ * even when all contacts of a page are blocked in one transaction.
+ */
+const RelationInfo cb_relations[N_RELATIONS] = {
+	[ACCOUNTS] = {"accounts", ACCOUNTS_ID, ACCOUNTS_ICON, "id", ""},
+	[USERS] = {"users", USERS_ID, USERS_INVITATION_ACCEPTED_AT, "id", ""},
+	[ACCOUNT_USERS] = {"account_users", ACCOUNT_USERS_USER_ID, ACCOUNT_USERS_ACCOUNT_ID,
+	"user_id, account_id", ""},
+	[CATEGORIES] = {"categories", CATEGORIES_ID, CATEGORIES_ICON, "id", ""},
+	[CONTACTS] = {"contacts", CONTACTS_ID, CONTACTS_DELETED_BY, "id", " WITH (fillfactor = 40)"},
+	[CONTACT_OPT_OUTS] = {"contact_opt_outs", CONTACT_OPT_OUTS_CONTACT_ID, CONTACT_OPT_OUTS_LAST_USED,
+	"contact_id, category_id", ""}
+};
+
+#define ID_COLUMN(name)			{name, "text", "COLLATE \"C\"", true, -1}
+#define REFERENCE(name, not_null, to) {name, "text", "COLLATE \"C\"", not_null, to}
+#define ACTOR_COLUMN(name)		{name, "text", "COLLATE \"C\"", false, -1}
+#define TEXT_COLUMN(name)		{name, "text", "", false, -1}
+#define TEXT_NOT_NULL(name, constraint) {name, "text", constraint, true, -1}
+#define TIME_COLUMN(name)		{name, "timestamptz", "", false, -1}
+
+const ColumnInfo cb_columns[N_COLUMNS] = {
+	[ACCOUNTS_ID] = ID_COLUMN("id"),
+	[ACCOUNTS_TYPE] = TEXT_NOT_NULL("type", "CHECK (type IN ('Client', 'Vendor', 'Operations'))"),
+	[ACCOUNTS_STATUS] = TEXT_NOT_NULL("status", "CHECK (status IN ('Enabled', 'Active', 'Disabled'))"),
+	[ACCOUNTS_NAME] = TEXT_NOT_NULL("name", ""),
+	[ACCOUNTS_ICON] = TEXT_COLUMN("icon"),
+
+	[USERS_ID] = ID_COLUMN("id"),
+	[USERS_EMAIL] = TEXT_NOT_NULL("email", ""),
+	[USERS_STATUS] = TEXT_NOT_NULL("status", "CHECK (status IN ('New', 'Invited', 'InvitationExpired', "
+								   "'Active', 'Blocked', 'Disabled', 'Deleted'))"),
+	[USERS_NAME] = TEXT_NOT_NULL("name", ""),
+	[USERS_FIRST_NAME] = TEXT_NOT_NULL("first_name", ""),
+	[USERS_LAST_NAME] = TEXT_NOT_NULL("last_name", ""),
+	[USERS_ICON] = TEXT_COLUMN("icon"),
+	[USERS_PHONE_PREFIX] = TEXT_COLUMN("phone_prefix"),
+	[USERS_PHONE_NUMBER] = TEXT_COLUMN("phone_number"),
+	[USERS_CULTURE_CODE] = TEXT_COLUMN("culture_code"),
+	[USERS_LANGUAGE_CODE] = TEXT_COLUMN("language_code"),
+	[USERS_LAST_LOGIN_AT] = TIME_COLUMN("last_login_at"),
+	[USERS_CURRENT_ACCOUNT_ID] = REFERENCE("current_account_id", false, ACCOUNTS),
+	[USERS_CREATED_AT] = TIME_COLUMN("created_at"),
+	[USERS_CREATED_BY] = ACTOR_COLUMN("created_by"),
+	[USERS_UPDATED_AT] = TIME_COLUMN("updated_at"),
+	[USERS_UPDATED_BY] = ACTOR_COLUMN("updated_by"),
+	[USERS_INVITATION_ACCEPTED_AT] = TIME_COLUMN("invitation_accepted_at"),
+
+	[ACCOUNT_USERS_USER_ID] = REFERENCE("user_id", true, USERS),
+	[ACCOUNT_USERS_ACCOUNT_ID] = REFERENCE("account_id", true, ACCOUNTS),
+
+	[CATEGORIES_ID] = ID_COLUMN("id"),
+	[CATEGORIES_NAME] = TEXT_COLUMN("name"),
+	[CATEGORIES_SHORT_DESCRIPTION] = TEXT_NOT_NULL("short_description", ""),
+	[CATEGORIES_ICON] = TEXT_COLUMN("icon"),
+
+	[CONTACTS_ID] = ID_COLUMN("id"),
+	[CONTACTS_EMAIL] = TEXT_NOT_NULL("email", ""),
+	[CONTACTS_NAME] = TEXT_COLUMN("name"),
+	[CONTACTS_STATUS] = TEXT_NOT_NULL("status", "DEFAULT 'Active' "
+									  "CHECK (status IN ('New', 'Active', 'Blocked', 'Deleted'))"),
+	[CONTACTS_BLOCKED_REASON] = TEXT_COLUMN("blocked_reason"),
+	[CONTACTS_USER_ID] = REFERENCE("user_id", false, USERS),
+	[CONTACTS_CREATED_AT] = {"created_at", "timestamptz", "", true, -1},
+	[CONTACTS_CREATED_BY] = ACTOR_COLUMN("created_by"),
+	[CONTACTS_UPDATED_AT] = TIME_COLUMN("updated_at"),
+	[CONTACTS_UPDATED_BY] = ACTOR_COLUMN("updated_by"),
+	[CONTACTS_ACTIVATED_AT] = TIME_COLUMN("activated_at"),
+	[CONTACTS_ACTIVATED_BY] = ACTOR_COLUMN("activated_by"),
+	[CONTACTS_BLOCKED_AT] = TIME_COLUMN("blocked_at"),
+	[CONTACTS_BLOCKED_BY] = ACTOR_COLUMN("blocked_by"),
+	[CONTACTS_DELETED_AT] = TIME_COLUMN("deleted_at"),
+	[CONTACTS_DELETED_BY] = ACTOR_COLUMN("deleted_by"),
+
+	[CONTACT_OPT_OUTS_CONTACT_ID] = REFERENCE("contact_id", true, CONTACTS),
+	[CONTACT_OPT_OUTS_CATEGORY_ID] = REFERENCE("category_id", true, CATEGORIES),
+	[CONTACT_OPT_OUTS_LAST_USED] = TIME_COLUMN("last_used")
+};
+
+/*
+ * The columns of a relation that the current user may not read.  A column
+ * that is missing does not count, nor do those without which nothing works:
+ * the statement that needs them gets PostgreSQL's own error.
+ */
+static ColumnSet
+hidden_columns(const RelationInfo *relation, Oid relid)
+{
+	ColumnSet	hidden = 0;
+
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return 0;
+	for (ColumnNumber column = relation->first; column <= relation->last; column++)
+	{
+		AttrNumber	attnum = get_attnum(relid, cb_columns[column].name);
+
+		if (attnum != InvalidAttrNumber &&
+			pg_attribute_aclcheck(relid, attnum, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			hidden |= COLUMN(column);
+	}
+	return hidden & ~(COLUMN(CONTACTS_ID) | COLUMN(CONTACTS_STATUS));
+}
+
+/*
+ * Fill in what the statements of this call depend on: the name of the schema
+ * that the called function is in, and what its caller may not read.  Raises
+ * 55000 when a relation is missing.
+ */
+void
+cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
+{
+	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+	char	   *schema_name = get_namespace_name(schema);
+
+	if (!schema_name)
+		elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
+	namestrcpy(&call->schema, schema_name);
+	call->hidden = 0;
+	for (int i = 0; i < N_RELATIONS; i++)
+	{
+		Oid			relid = get_relname_relid(cb_relations[i].name, schema);
+
+		if (!OidIsValid(relid))
+			cb_not_set_up(call, psprintf("Relation \"%s\" does not exist in schema \"%s\".",
+										 cb_relations[i].name, schema_name));
+		call->hidden |= hidden_columns(&cb_relations[i], relid);
+	}
+}
+
+/*
+ * Raise 55000 and say what to run.
+ */
+void
+cb_not_set_up(const ContactCall *call, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("contact_block is not set up"),
+			 errdetail_internal("%s", detail),
+			 errhint("Run SELECT %s.contact_block_setup().",
+					 quote_identifier(NameStr(call->schema)))));
+}
+
+static void
+execute(const char *sql)
+{
+	int			rc = SPI_execute(sql, false, 0);
+
+	if (rc < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+}
+
+/*
+ * Can a foreign key refer to the id of this relation?  A user's own relation
+ * may be a view, or have another key or another type.
+ */
+static bool
+can_be_referenced(Oid relid)
+{
+	Datum		value = ObjectIdGetDatum(relid);
+	Oid			type = OIDOID;
+	int			rc;
+
+	rc = SPI_execute_with_args("SELECT FROM pg_catalog.pg_index i"
+							   " JOIN pg_catalog.pg_attribute a"
+							   " ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
+							   " WHERE i.indrelid = $1 AND i.indnkeyatts = 1"
+							   " AND i.indisunique AND i.indimmediate AND i.indisvalid"
+							   " AND i.indpred IS NULL AND a.attname = 'id'"
+							   " AND a.atttypid = 'pg_catalog.text'::pg_catalog.regtype",
+							   1, &type, &value, NULL, false, 1);
+	if (rc != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(rc));
+	return SPI_processed > 0;
+}
+
+/* "schema.name", quoted where needed */
+static char *
+qualified(Oid schema, const RelationInfo *relation)
+{
+	return quote_qualified_identifier(get_namespace_name(schema), relation->name);
+}
+
+static void
+create_relation(Oid schema, const RelationInfo *relation)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TABLE %s (", qualified(schema, relation));
+	for (ColumnNumber column = relation->first; column <= relation->last; column++)
+	{
+		const ColumnInfo *info = &cb_columns[column];
+
+		appendStringInfo(&sql, "%s %s %s%s, ", info->name, info->type,
+						 info->constraint, info->not_null ? " NOT NULL" : "");
+		if (info->references >= 0)
+		{
+			const RelationInfo *target = &cb_relations[info->references];
+
+			if (can_be_referenced(get_relname_relid(target->name, schema)))
+				appendStringInfo(&sql, "FOREIGN KEY (%s) REFERENCES %s (id), ",
+								 info->name, qualified(schema, target));
+		}
+	}
+	appendStringInfo(&sql, "PRIMARY KEY (%s))%s", relation->key, relation->options);
+	execute(sql.data);
+
+	/* PostgreSQL makes no index for a foreign key; the primary key is one for its first column */
+	for (ColumnNumber column = relation->first + 1; column <= relation->last; column++)
+	{
+		if (cb_columns[column].references >= 0)
+			execute(psprintf("CREATE INDEX ON %s (%s)", qualified(schema, relation),
+							 cb_columns[column].name));
+	}
+}
+
+/*
+ * What keeps an existing relation from being used: columns that it lacks and
+ * its kind go into detail and hint.  The relation is locked against changes
+ * until the end of the transaction.  Returns whether there was anything.
+ */
+static bool
+check_relation(Oid schema, RelationNumber number, Oid relid,
+			   StringInfo detail, StringInfo hint)
+{
+	const RelationInfo *relation = &cb_relations[number];
+	char	   *name = qualified(schema, relation);
+	char		kind = get_rel_relkind(relid);
+	int			nmissing = 0;
+
+	if (number == CONTACTS && kind != RELKIND_RELATION &&
+		kind != RELKIND_PARTITIONED_TABLE)
+	{
+		appendStringInfo(detail, "%s is not an ordinary or partitioned table.\n", name);
+		appendStringInfo(hint, "Rename %s or move it to another schema.\n", name);
+		return true;
+	}
+
+	for (ColumnNumber column = relation->first; column <= relation->last; column++)
+	{
+		const ColumnInfo *info = &cb_columns[column];
+
+		if (get_attnum(relid, info->name) != InvalidAttrNumber)
+			continue;
+		if (nmissing++ == 0)
+		{
+			appendStringInfo(detail, "%s lacks", name);
+			if (kind == RELKIND_VIEW || kind == RELKIND_MATVIEW)
+				appendStringInfo(hint, "Add the columns to the definition of the view %s.", name);
+			else
+				appendStringInfo(hint, "ALTER TABLE %s", name);
+		}
+		appendStringInfo(detail, "%s %s", nmissing > 1 ? "," : "", info->name);
+		if (kind != RELKIND_VIEW && kind != RELKIND_MATVIEW)
+		{
+			appendStringInfo(hint, "%s ADD COLUMN %s %s", nmissing > 1 ? "," : "",
+							 info->name, info->type);
+			if (info->constraint[0] != '\0')
+				appendStringInfo(hint, " %s", info->constraint);
+		}
+	}
+	if (nmissing > 0)
+	{
+		appendStringInfoString(detail, ".\n");
+		appendStringInfoString(hint,
+							   kind == RELKIND_VIEW || kind == RELKIND_MATVIEW ? "\n" : ";\n");
+	}
+	return nmissing > 0;
+}
+
+/* Is the audit trigger on this relation, under whatever name? */
+static bool
+has_trigger(Oid relid, Oid function)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	bool		found = false;
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+		found |= rel->trigdesc->triggers[i].tgfoid == function;
+	relation_close(rel, NoLock);
+	return found;
+}
+
+PG_FUNCTION_INFO_V1(contact_block_setup);
+
+/*
+ * Make the relations that are missing, owned by the caller, and put the audit
+ * trigger on contacts.  Existing relations are left as they are.  Raises
+ * 42501 when one of them is somebody else's and 55000 when one does not fit,
+ * in a single error and with nothing changed.
+ *
+ * It is declared with a safe search_path, under which its DDL runs.
+ */
+Datum
+contact_block_setup(PG_FUNCTION_ARGS)
+{
+	Oid			self = fcinfo->flinfo->fn_oid;
+	Oid			schema = get_func_namespace(self);
+	Oid			relids[N_RELATIONS];
+	Oid			trigger_function;
+	StringInfoData detail;
+	StringInfoData hint;
+	bool		foreign = false;
+	bool		unfit = false;
+
+	/* one at a time; the second one finds what the first one made */
+	LockDatabaseObject(ProcedureRelationId, self, 0, ShareUpdateExclusiveLock);
+
+	initStringInfo(&detail);
+	initStringInfo(&hint);
+	for (int i = 0; i < N_RELATIONS; i++)
+	{
+		RangeVar   *name = makeRangeVar(get_namespace_name(schema),
+										pstrdup(cb_relations[i].name), -1);
+
+		/* the lock keeps owner and columns as they are checked here */
+		relids[i] = RangeVarGetRelid(name, AccessShareLock, true);
+		if (!OidIsValid(relids[i]))
+			continue;
+		if (!object_ownercheck(RelationRelationId, relids[i], GetUserId()))
+		{
+			foreign = true;
+			appendStringInfo(&detail, "%s belongs to another role.\n",
+							 qualified(schema, &cb_relations[i]));
+		}
+		else if (check_relation(schema, i, relids[i], &detail, &hint))
+			unfit = true;
+	}
+	if (foreign || unfit)
+	{
+		/* the last newline is one too many */
+		detail.data[detail.len - 1] = '\0';
+		if (hint.len > 0)
+			hint.data[hint.len - 1] = '\0';
+		ereport(ERROR,
+				(errcode(foreign ? ERRCODE_INSUFFICIENT_PRIVILEGE :
+						 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("existing relations cannot be used by contact_block"),
+				 errdetail_internal("%s", detail.data),
+				 hint.len > 0 ? errhint("%s", hint.data) : 0));
+	}
+
+	SPI_connect();
+	for (int i = 0; i < N_RELATIONS; i++)
+	{
+		if (!OidIsValid(relids[i]))
+			create_relation(schema, &cb_relations[i]);
+	}
+
+	trigger_function = LookupFuncName(list_make2(makeString(get_namespace_name(schema)),
+												 makeString("contact_audit")),
+									  0, NULL, false);
+	if (!OidIsValid(relids[CONTACTS]) ||
+		!has_trigger(relids[CONTACTS], trigger_function))
+		execute(psprintf("CREATE TRIGGER " TRIGGER_NAME
+						 " BEFORE INSERT OR UPDATE ON %s"
+						 " FOR EACH ROW EXECUTE FUNCTION %s()",
+						 qualified(schema, &cb_relations[CONTACTS]),
+						 quote_qualified_identifier(get_namespace_name(schema),
+													"contact_audit")));
+	SPI_finish();
+
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,306 @@
+/*-------------------------------------------------------------------------
+ *
+ * statements.c
+ *	  Every SQL text of the calls, and its kept plan.
+ *
+ * The texts name everything with its schema and cast every column that they
+ * return, so neither a search_path nor a changed column type can turn them
+ * into something else.  PostgreSQL plans a kept plan anew when something that
+ * it depends on has changed; what the text itself depends on, the name of the
+ * schema and the columns that the caller may read, is the key of the cache.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+
+#include "contact_block.h"
+
+#define EQUALS "OPERATOR(pg_catalog.=)"
+#define BY_ID(relation) " WHERE " relation ".id " EQUALS " $1"
+#define STATUS_IS(status) "contacts.status " EQUALS " '" status "'"
+
+/* An UPDATE that changes nothing unless the condition holds */
+#define UPDATE(set, condition) \
+	"UPDATE {contacts} SET " set BY_ID("contacts") " AND (" condition ")" \
+	" RETURNING {contacts.*}"
+
+/*
+ * The template of a statement and the types of its parameters, of which the
+ * first is the id to look for.  {name} stands for a relation, {name.*} for
+ * its columns.
+ *
+ * LATERAL ... OFFSET 0 makes the planner look up the joined relation row by
+ * row, by its primary key: right for two rows and good enough for a thousand,
+ * where it would otherwise settle for reading all of it.
+ */
+typedef struct StatementInfo
+{
+	RelationNumber returns;		/* the relation whose columns come first */
+	const char *template;
+	int			nparameters;
+	Oid			parameter_types[2];
+} StatementInfo;
+
+static const StatementInfo statements[N_STATEMENTS] = {
+	[BLOCK_CONTACT] = {
+		CONTACTS,
+		UPDATE("status = 'Blocked'", STATUS_IS("Active")),
+		1, {TEXTOID}
+	},
+	[BLOCK_CONTACT_WITH_REASON] = {
+		CONTACTS,
+		UPDATE("status = 'Blocked', blocked_reason = $2",
+			   STATUS_IS("Active") " OR " STATUS_IS("Blocked")
+			   " AND (contacts.blocked_reason IS NULL OR"
+			   " contacts.blocked_reason OPERATOR(pg_catalog.<>) $2)"),
+		2, {TEXTOID, TEXTOID}
+	},
+	[BLOCK_CONTACT_WITH_UNREADABLE_REASON] = {
+		CONTACTS,
+		UPDATE("status = 'Blocked', blocked_reason = $2",
+			   STATUS_IS("Active") " OR " STATUS_IS("Blocked")),
+		2, {TEXTOID, TEXTOID}
+	},
+	[UNBLOCK_CONTACT] = {
+		CONTACTS,
+		UPDATE("status = 'Active'", STATUS_IS("Blocked")),
+		1, {TEXTOID}
+	},
+	[DELETE_CONTACT] = {
+		CONTACTS,
+		UPDATE("status = 'Deleted'", STATUS_IS("Active") " OR " STATUS_IS("Blocked")),
+		1, {TEXTOID}
+	},
+	[LOCK_CONTACT] = {
+		CONTACTS,
+		"SELECT {contacts.*} FROM {contacts}" BY_ID("contacts") " FOR NO KEY UPDATE",
+		1, {TEXTOID}
+	},
+	[SELECT_CONTACT] = {
+		CONTACTS,
+		"SELECT {contacts.*} FROM {contacts}" BY_ID("contacts"),
+		1, {TEXTOID}
+	},
+	[SELECT_OPT_OUTS] = {
+		CATEGORIES,
+		"SELECT {categories.*}, {contact_opt_outs.*} FROM {contact_opt_outs},"
+		" LATERAL (SELECT {categories.*} FROM {categories}"
+		" WHERE categories.id " EQUALS " contact_opt_outs.category_id OFFSET 0) AS categories"
+		" WHERE contact_opt_outs.contact_id " EQUALS " $1"
+		" ORDER BY contact_opt_outs.category_id::pg_catalog.text COLLATE pg_catalog.\"C\"",
+		1, {TEXTOID}
+	},
+	[SELECT_USER] = {
+		USERS,
+		"SELECT {users.*} FROM {users}" BY_ID("users"),
+		1, {TEXTOID}
+	},
+	[SELECT_USER_AND_CURRENT_ACCOUNT] = {
+		USERS,
+		"SELECT {users.*}, {accounts.*} FROM {users} LEFT JOIN {accounts}"
+		" ON accounts.id " EQUALS " users.current_account_id" BY_ID("users"),
+		1, {TEXTOID}
+	},
+	[SELECT_ACCOUNTS] = {
+		ACCOUNTS,
+		"SELECT {accounts.*} FROM {account_users},"
+		" LATERAL (SELECT {accounts.*} FROM {accounts}"
+		" WHERE accounts.id " EQUALS " account_users.account_id OFFSET 0) AS accounts"
+		" WHERE account_users.user_id " EQUALS " $1"
+		" ORDER BY account_users.account_id::pg_catalog.text COLLATE pg_catalog.\"C\"",
+		1, {TEXTOID}
+	},
+	[SELECT_ACTORS] = {
+		USERS,
+		"SELECT users.id::pg_catalog.text, users.name::pg_catalog.text, users.icon::pg_catalog.text"
+		" FROM {users} WHERE users.id " EQUALS " ANY ($1)",
+		1, {TEXTARRAYOID}
+	}
+};
+
+typedef struct PlanKey
+{
+	NameData	schema;
+	Statement	statement;
+	ColumnSet	hidden;			/* of those that the statement returns first */
+} PlanKey;
+
+typedef struct PlanEntry
+{
+	PlanKey		key;			/* must be first */
+	SPIPlanPtr	plan;
+} PlanEntry;
+
+static HTAB *plans = NULL;
+
+/*
+ * Append the columns of a relation, null for those that are hidden.
+ */
+static void
+append_columns(StringInfo sql, const RelationInfo *relation, ColumnSet hidden)
+{
+	for (ColumnNumber column = relation->first; column <= relation->last; column++)
+	{
+		if (column > relation->first)
+			appendStringInfoString(sql, ", ");
+		if (hidden & COLUMN(column))
+			appendStringInfoString(sql, "NULL");
+		else
+			appendStringInfo(sql, "%s.%s", relation->name, cb_columns[column].name);
+		appendStringInfo(sql, "::pg_catalog.%s", cb_columns[column].type);
+	}
+}
+
+/*
+ * The text of a statement: its template, filled in.
+ */
+static char *
+statement_text(const PlanKey *key)
+{
+	const char *template = statements[key->statement].template;
+	const char *brace;
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	while ((brace = strchr(template, '{')) != NULL)
+	{
+		const char *name = brace + 1;
+		int			length = strcspn(name, ".}");
+		const RelationInfo *relation = cb_relations;
+
+		appendBinaryStringInfo(&sql, template, brace - template);
+		while (strncmp(relation->name, name, length) != 0 ||
+			   relation->name[length] != '\0')
+			relation++;
+		if (name[length] == '.')
+			append_columns(&sql, relation, key->hidden);
+		else
+			appendStringInfo(&sql, "%s AS %s",
+							 quote_qualified_identifier(NameStr(key->schema), relation->name),
+							 relation->name);
+		template = strchr(name, '}') + 1;
+	}
+	appendStringInfoString(&sql, template);
+	return sql.data;
+}
+
+/*
+ * The plan of a statement for this call, made and kept when it is not there.
+ *
+ * Plans are always generic: for an id nothing can be gained by planning for
+ * its value, and "= ANY" would be planned at every call.
+ */
+static SPIPlanPtr
+get_plan(const ContactCall *call, Statement statement)
+{
+	const RelationInfo *returns = &cb_relations[statements[statement].returns];
+	PlanKey		key;
+	PlanEntry  *entry;
+	SPIPlanPtr	plan;
+
+	/* the key is compared as a string of bytes */
+	memset(&key, 0, sizeof(key));
+	key.schema = call->schema;
+	key.statement = statement;
+	key.hidden = call->hidden & COLUMN_RANGE(returns->first, returns->last);
+
+	if (!plans)
+	{
+		HASHCTL		control = {0};
+
+		control.keysize = sizeof(PlanKey);
+		control.entrysize = sizeof(PlanEntry);
+		plans = hash_create("contact_block plans", 32, &control, HASH_ELEM | HASH_BLOBS);
+	}
+	entry = (PlanEntry *) hash_search(plans, &key, HASH_FIND, NULL);
+	if (entry)
+		return entry->plan;
+
+	plan = SPI_prepare_cursor(statement_text(&key),
+							  statements[statement].nparameters,
+							  (Oid *) statements[statement].parameter_types,
+							  CURSOR_OPT_GENERIC_PLAN);
+	if (!plan)
+		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	entry = (PlanEntry *) hash_search(plans, &key, HASH_ENTER, NULL);
+	entry->plan = plan;
+	return plan;
+}
+
+/*
+ * Run a statement and return its rows.  The parameters are as the statement
+ * wants them, none of them null.  With read_only it sees what the active
+ * snapshot sees, else all that is committed by now and what this transaction
+ * did.  Between SPI_connect and SPI_finish only.
+ */
+Rows
+cb_run(const ContactCall *call, Statement statement, Datum *parameters,
+	   bool read_only)
+{
+	Rows		rows;
+	int			rc = SPI_execute_plan(get_plan(call, statement), parameters, NULL,
+									  read_only, 0);
+
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
+	/* a rule may have put a statement that returns nothing in its place */
+	rows.count = SPI_tuptable ? SPI_tuptable->numvals : 0;
+	rows.table = SPI_tuptable;
+	rows.relation = statements[statement].returns;
+	return rows;
+}
+
+/*
+ * Return a row, counted from 0, as the columns of its first relation.
+ */
+Row
+cb_fetch_row(const Rows *rows, uint64 number)
+{
+	TupleDesc	desc = rows->table->tupdesc;
+	Row			row;
+
+	row.values = (Datum *) palloc(desc->natts * sizeof(Datum));
+	row.isnull = (bool *) palloc(desc->natts * sizeof(bool));
+	row.relation = rows->relation;
+	heap_deform_tuple(rows->table->vals[number], desc, row.values, row.isnull);
+	return row;
+}
+
+/*
+ * Return the columns that follow those of the row's relation, as the next
+ * relation's.
+ */
+Row
+cb_next_relation(const Row *row, RelationNumber next)
+{
+	const RelationInfo *relation = &cb_relations[row->relation];
+	int			ncolumns = relation->last - relation->first + 1;
+	Row			result;
+
+	result.values = row->values + ncolumns;
+	result.isnull = row->isnull + ncolumns;
+	result.relation = next;
+	return result;
+}
+
+/*
+ * Are two texts the same, byte by byte?
+ */
+bool
+cb_text_equal(Datum a, Datum b)
+{
+	text	   *x = DatumGetTextPP(a);
+	text	   *y = DatumGetTextPP(b);
+
+	return VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) &&
+		memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(x)) == 0;
+}
