@@ -14,6 +14,11 @@
 #include "utils/acl.h"
 #include "utils/jsonb.h"
 
+/* 18 spells it like C11, in front of the declaration. */
+#ifndef pg_noreturn
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* 18 lets a module tell its name and version. */
 #ifdef PG_MODULE_MAGIC_EXT
 #define CB_MODULE_MAGIC \

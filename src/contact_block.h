@@ -161,12 +161,12 @@ extern const char *cb_actor(void);
 
 /* audit.c */
 extern uint64 cb_audit_count;
-extern void cb_conflict(const char *id, const char *from, const char *to) pg_attribute_noreturn();
+pg_noreturn extern void cb_conflict(const char *id, const char *from, const char *to);
 
 /* relations.c */
 extern void cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call);
 
-extern void cb_not_set_up(const ContactCall *call, const char *detail) pg_attribute_noreturn();
+pg_noreturn extern void cb_not_set_up(const ContactCall *call, const char *detail);
 
 /* statements.c */
 typedef enum Statement
