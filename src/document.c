@@ -78,13 +78,22 @@ enum
 	ACTOR_ICON
 };
 
+/* Somebody who acted, and what users says about them if it knows them. */
+typedef struct Actor
+{
+	Datum		id;
+	bool		is_user;
+	NullableDatum name;
+	NullableDatum icon;
+} Actor;
+
 /* A document in the making. */
 typedef struct Document
 {
 	const ContactCall *call;
 	JsonbInState json;
-	Rows		actors;			/* the users among the actors */
-	Row			actor[MAX_ACTORS];
+	int			nactors;
+	Actor		actors[MAX_ACTORS];
 } Document;
 
 static bool
@@ -218,15 +227,16 @@ push_actor(Document *document, Datum id)
 	push_key(document, "by");
 	push_token(document, WJB_BEGIN_OBJECT);
 	push_text(document, "id", id, false);
-	for (uint64 i = 0; i < document->actors.count; i++)
+	for (int i = 0; i < document->nactors; i++)
 	{
-		const Row  *actor = &document->actor[i];
+		const Actor *actor = &document->actors[i];
 
-		if (actor->isnull[ACTOR_ID] || !cb_text_equal(actor->values[ACTOR_ID], id))
-			continue;
-		push_text(document, "icon", actor->values[ACTOR_ICON], actor->isnull[ACTOR_ICON]);
-		push_text(document, "name", actor->values[ACTOR_NAME], actor->isnull[ACTOR_NAME]);
-		break;
+		if (actor->is_user && cb_text_equal(actor->id, id))
+		{
+			push_text(document, "icon", actor->icon.value, actor->icon.isnull);
+			push_text(document, "name", actor->name.value, actor->name.isnull);
+			break;
+		}
 	}
 	push_token(document, WJB_END_OBJECT);
 }
@@ -265,20 +275,44 @@ run(const Document *document, Statement statement, Datum parameter)
 }
 
 static void
-push_accounts(Document *document, Datum user_id)
+push_accounts(Document *document, const Rows *accounts)
 {
-	Rows		rows = run(document, SELECT_ACCOUNTS, user_id);
-
 	push_key(document, "accounts");
 	push_token(document, WJB_BEGIN_ARRAY);
-	for (uint64 i = 0; i < rows.count; i++)
+	for (uint64 i = 0; i < accounts->count; i++)
 	{
-		Row			account = cb_fetch_row(&rows, i);
+		Row			account = cb_fetch_row(accounts, i);
 
 		push_token(document, WJB_BEGIN_OBJECT);
 		push_account(document, &account);
 	}
 	push_token(document, WJB_END_ARRAY);
+}
+
+/* The current account is mostly one of the user's accounts, which are at hand. */
+static void
+push_current_account(Document *document, const Rows *accounts, Datum id)
+{
+	Rows		rows = *accounts;
+	Row			account;
+	bool		found = false;
+
+	for (uint64 i = 0; i < rows.count && !found; i++)
+	{
+		account = cb_fetch_row(&rows, i);
+		found = !cb_isnull(&account, ACCOUNTS_ID) &&
+			cb_text_equal(cb_value(&account, ACCOUNTS_ID), id);
+	}
+	if (!found)
+	{
+		rows = run(document, SELECT_ACCOUNT, id);
+		if (rows.count == 0)
+			return;
+		account = cb_fetch_row(&rows, 0);
+	}
+	push_key(document, "currentAccount");
+	push_token(document, WJB_BEGIN_OBJECT);
+	push_account(document, &account);
 }
 
 static void
@@ -334,6 +368,8 @@ push_pair(Document *document, const char *key, const Row *row,
 static void
 push_user(Document *document, const Row *user)
 {
+	Rows		accounts = {0};
+
 	push_key(document, "user");
 	push_token(document, WJB_BEGIN_OBJECT);
 	push_text_column(document, "id", user, USERS_ID);
@@ -347,23 +383,18 @@ push_user(Document *document, const Row *user)
 			  "number", USERS_PHONE_NUMBER, "prefix", USERS_PHONE_PREFIX);
 	push_text_column(document, "status", user, USERS_STATUS);
 	if (may_read(document, ACCOUNTS_COLUMNS))
-		push_accounts(document, cb_value(user, USERS_ID));
+	{
+		accounts = run(document, SELECT_ACCOUNTS, cb_value(user, USERS_ID));
+		push_accounts(document, &accounts);
+	}
 	push_text_column(document, "lastName", user, USERS_LAST_NAME);
 	push_pair(document, "settings", user,
 			  "cultureCode", USERS_CULTURE_CODE, "languageCode", USERS_LANGUAGE_CODE);
 	push_text_column(document, "firstName", user, USERS_FIRST_NAME);
 	push_time_column(document, "lastLoginAt", user, USERS_LAST_LOGIN_AT);
-	if (may_read(document, CURRENT_ACCOUNT_COLUMNS))
-	{
-		Row			account = cb_next_relation(user, ACCOUNTS);
-
-		if (!cb_isnull(&account, ACCOUNTS_ID))
-		{
-			push_key(document, "currentAccount");
-			push_token(document, WJB_BEGIN_OBJECT);
-			push_account(document, &account);
-		}
-	}
+	if (may_read(document, CURRENT_ACCOUNT_COLUMNS) &&
+		!cb_isnull(user, USERS_CURRENT_ACCOUNT_ID))
+		push_current_account(document, &accounts, cb_value(user, USERS_CURRENT_ACCOUNT_ID));
 	push_token(document, WJB_END_OBJECT);
 }
 
@@ -400,53 +431,93 @@ push_contact(Document *document, const Row *contact, const Row *user)
 	push_token(document, WJB_END_OBJECT);
 }
 
-/* Add an actor to the ids to look up, once. */
+/* Note who did something, once. */
 static void
-add_actor(Datum *ids, int *nids, const Row *row, ColumnNumber by)
+add_actor(Document *document, const Row *row, ColumnNumber by)
 {
 	if (cb_isnull(row, by))
 		return;
-	for (int i = 0; i < *nids; i++)
+	for (int i = 0; i < document->nactors; i++)
 	{
-		if (cb_text_equal(ids[i], cb_value(row, by)))
+		if (cb_text_equal(document->actors[i].id, cb_value(row, by)))
 			return;
 	}
-	Assert(*nids < MAX_ACTORS);
-	ids[(*nids)++] = cb_value(row, by);
+	Assert(document->nactors < MAX_ACTORS);
+	document->actors[document->nactors++].id = cb_value(row, by);
 }
 
-/* Look up the users among those who acted, all at once. */
+/* Note what users says about an actor. */
+static void
+identify_actor(Document *document, Datum id, NullableDatum name, NullableDatum icon)
+{
+	for (int i = 0; i < document->nactors; i++)
+	{
+		Actor	   *actor = &document->actors[i];
+
+		if (cb_text_equal(actor->id, id))
+		{
+			actor->is_user = true;
+			actor->name = name;
+			actor->icon = icon;
+		}
+	}
+}
+
+static NullableDatum
+nullable(const Row *row, int position)
+{
+	NullableDatum result = {row->values[position], row->isnull[position]};
+
+	return result;
+}
+
+/*
+ * Find the users among those who acted: the contact's own user is at hand,
+ * all others are looked up at once.
+ */
 static void
 find_actors(Document *document, const Row *contact, const Row *user)
 {
 	Datum		ids[MAX_ACTORS];
 	int			nids = 0;
+	Rows		rows;
 
 	if (!may_read(document, ACTOR_COLUMNS))
 		return;
 	if (may_read(document, AUDIT_COLUMNS))
 	{
-		add_actor(ids, &nids, contact, CONTACTS_CREATED_BY);
-		add_actor(ids, &nids, contact, CONTACTS_UPDATED_BY);
-		add_actor(ids, &nids, contact, CONTACTS_ACTIVATED_BY);
-		add_actor(ids, &nids, contact, CONTACTS_BLOCKED_BY);
-		add_actor(ids, &nids, contact, CONTACTS_DELETED_BY);
+		add_actor(document, contact, CONTACTS_CREATED_BY);
+		add_actor(document, contact, CONTACTS_UPDATED_BY);
+		add_actor(document, contact, CONTACTS_ACTIVATED_BY);
+		add_actor(document, contact, CONTACTS_BLOCKED_BY);
+		add_actor(document, contact, CONTACTS_DELETED_BY);
 	}
 	if (user && may_read(document, USER_AUDIT_COLUMNS))
 	{
-		add_actor(ids, &nids, user, USERS_CREATED_BY);
-		add_actor(ids, &nids, user, USERS_UPDATED_BY);
+		add_actor(document, user, USERS_CREATED_BY);
+		add_actor(document, user, USERS_UPDATED_BY);
+	}
+	if (user)
+		identify_actor(document, cb_value(user, USERS_ID),
+					   nullable(user, USERS_NAME - USERS_ID),
+					   nullable(user, USERS_ICON - USERS_ID));
+
+	for (int i = 0; i < document->nactors; i++)
+	{
+		if (!document->actors[i].is_user)
+			ids[nids++] = document->actors[i].id;
 	}
 	if (nids == 0)
 		return;
+	rows = run(document, SELECT_ACTORS,
+			   PointerGetDatum(construct_array(ids, nids, TEXTOID, -1, false, TYPALIGN_INT)));
+	for (uint64 i = 0; i < rows.count; i++)
+	{
+		Row			row = cb_fetch_row(&rows, i);
 
-	document->actors = run(document, SELECT_ACTORS,
-						   PointerGetDatum(construct_array(ids, nids, TEXTOID,
-														   -1, false, TYPALIGN_INT)));
-	/* a view may have an id twice; once is enough */
-	document->actors.count = Min(document->actors.count, MAX_ACTORS);
-	for (uint64 i = 0; i < document->actors.count; i++)
-		document->actor[i] = cb_fetch_row(&document->actors, i);
+		identify_actor(document, row.values[ACTOR_ID], nullable(&row, ACTOR_NAME),
+					   nullable(&row, ACTOR_ICON));
+	}
 }
 
 /*
@@ -466,10 +537,7 @@ cb_contact_document(const ContactCall *call, const Row *contact,
 
 	if (may_read(&document, USER_COLUMNS) && !cb_isnull(contact, CONTACTS_USER_ID))
 	{
-		Rows		rows = run(&document,
-							   may_read(&document, CURRENT_ACCOUNT_COLUMNS) ?
-							   SELECT_USER_AND_CURRENT_ACCOUNT : SELECT_USER,
-							   cb_value(contact, CONTACTS_USER_ID));
+		Rows		rows = run(&document, SELECT_USER, cb_value(contact, CONTACTS_USER_ID));
 
 		has_user = rows.count > 0;
 		if (has_user)

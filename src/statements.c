@@ -102,10 +102,9 @@ static const StatementInfo statements[N_STATEMENTS] = {
 		"SELECT {users.*} FROM {users}" BY_ID("users"),
 		1, {TEXTOID}
 	},
-	[SELECT_USER_AND_CURRENT_ACCOUNT] = {
-		USERS,
-		"SELECT {users.*}, {accounts.*} FROM {users} LEFT JOIN {accounts}"
-		" ON accounts.id " EQUALS " users.current_account_id" BY_ID("users"),
+	[SELECT_ACCOUNT] = {
+		ACCOUNTS,
+		"SELECT {accounts.*} FROM {accounts}" BY_ID("accounts"),
 		1, {TEXTOID}
 	},
 	[SELECT_ACCOUNTS] = {
