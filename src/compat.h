@@ -12,7 +12,6 @@
 #include "catalog/pg_class.h"
 #include "common/jsonapi.h"
 #include "utils/acl.h"
-#include "utils/jsonb.h"
 
 /* 18 spells it like C11, in front of the declaration. */
 #ifndef pg_noreturn
@@ -25,22 +24,6 @@
 	PG_MODULE_MAGIC_EXT(.name = "contact_block", .version = CONTACT_BLOCK_VERSION)
 #else
 #define CB_MODULE_MAGIC PG_MODULE_MAGIC
-#endif
-
-/* 19 keeps the parse state and the result together and returns nothing. */
-#if PG_VERSION_NUM < 190000
-typedef struct JsonbInState
-{
-	JsonbValue *result;
-	JsonbParseState *parseState;
-} JsonbInState;
-
-static inline void
-cb_push_jsonb_value(JsonbInState *state, JsonbIteratorToken seq, JsonbValue *value)
-{
-	state->result = pushJsonbValue(&state->parseState, seq, value);
-}
-#define pushJsonbValue cb_push_jsonb_value
 #endif
 
 /* 17 can put the lexer's state into memory of the caller's; NULL allocates it. */

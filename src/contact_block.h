@@ -155,6 +155,14 @@ cb_isnull(const Row *row, ColumnNumber column)
 	return row->isnull[column - cb_relations[row->relation].first];
 }
 
+static inline NullableDatum
+cb_nullable(const Row *row, ColumnNumber column)
+{
+	NullableDatum result = {cb_value(row, column), cb_isnull(row, column)};
+
+	return result;
+}
+
 /* actor.c */
 extern void cb_define_settings(void);
 extern const char *cb_actor(void);
@@ -190,7 +198,6 @@ typedef enum Statement
 extern Rows cb_run(const ContactCall *call, Statement statement,
 				   Datum *parameters, bool read_only);
 extern Row	cb_fetch_row(const Rows *rows, uint64 number);
-extern Row	cb_next_relation(const Row *row, RelationNumber next);
 extern bool cb_text_equal(Datum a, Datum b);
 
 /* document.c */

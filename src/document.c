@@ -3,8 +3,9 @@
  * document.c
  *	  Rows to jsonb: the document of a contact, one function per object.
  *
- * jsonb sorts the keys of an object by their length and then by their bytes.
- * They are pushed in that order here, so that there is nothing left to sort.
+ * In jsonb the keys of an object are sorted by their length and then by their
+ * bytes.  They are added in that order here, so the tree is built as it has
+ * to be, where pushJsonbValue() would sort every object once more.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,6 +15,7 @@
 #include "datatype/timestamp.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 #include "contact_block.h"
@@ -70,6 +72,9 @@ static const Property user_properties[] = {
 /* At most this many actors are in a document: five events and two. */
 #define MAX_ACTORS 7
 
+/* Where SELECT_OPT_OUTS returns last_used: behind the category's columns */
+#define OPT_OUT_LAST_USED	(CATEGORIES_ICON - CATEGORIES_ID + 1)
+
 /* What SELECT_ACTORS returns */
 enum
 {
@@ -91,101 +96,59 @@ typedef struct Actor
 typedef struct Document
 {
 	const ContactCall *call;
-	JsonbInState json;
 	int			nactors;
 	Actor		actors[MAX_ACTORS];
 } Document;
 
-static bool
-may_read(const Document *document, ColumnSet columns)
-{
-	return (document->call->hidden & columns) == 0;
-}
-
-static void
-push_string(Document *document, JsonbIteratorToken token, const char *string,
-			int length)
+static JsonbValue
+string_value(const char *string, int length)
 {
 	JsonbValue	value;
 
 	value.type = jbvString;
 	value.val.string.val = unconstify(char *, string);
 	value.val.string.len = length;
-	pushJsonbValue(&document->json, token, &value);
+	return value;
 }
 
-static void
-push_null(Document *document)
+static JsonbValue
+null_value(void)
 {
 	JsonbValue	value;
 
 	value.type = jbvNull;
-	pushJsonbValue(&document->json, WJB_VALUE, &value);
+	return value;
 }
 
-static void
-push_key(Document *document, const char *key)
+static JsonbValue
+text_value(NullableDatum datum)
 {
-	push_string(document, WJB_KEY, key, strlen(key));
-}
+	text	   *string;
 
-/* Begin or end an object or array. */
-static void
-push_token(Document *document, JsonbIteratorToken token)
-{
-	pushJsonbValue(&document->json, token, NULL);
-}
-
-static void
-push_text(Document *document, const char *key, Datum value, bool isnull)
-{
-	push_key(document, key);
-	if (isnull)
-		push_null(document);
-	else
-	{
-		text	   *string = DatumGetTextPP(value);
-
-		push_string(document, WJB_VALUE, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
-	}
-}
-
-/* A property that is one text column, unless the caller may not read it. */
-static void
-push_text_column(Document *document, const char *key, const Row *row,
-				 ColumnNumber column)
-{
-	if (may_read(document, COLUMN(column)))
-		push_text(document, key, cb_value(row, column), cb_isnull(row, column));
+	if (datum.isnull)
+		return null_value();
+	string = DatumGetTextPP(datum.value);
+	return string_value(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
 }
 
 /*
- * The same for a time: in UTC, cut off after the milliseconds, null when the
- * format's four-digit years cannot tell it.
+ * A time in UTC, cut off after the milliseconds; null when the format's
+ * four-digit years cannot tell it.
  */
-static void
-push_time_column(Document *document, const char *key, const Row *row,
-				 ColumnNumber column)
+static JsonbValue
+time_value(NullableDatum datum)
 {
-	Timestamp	time;
+	Timestamp	time = datum.isnull ? DT_NOEND : DatumGetTimestampTz(datum.value);
 	struct pg_tm tm;
 	fsec_t		microseconds;
 	char	   *string;
 	char	   *end;
 
-	if (!may_read(document, COLUMN(column)))
-		return;
-
-	push_key(document, key);
-	time = cb_isnull(row, column) ? DT_NOEND : DatumGetTimestampTz(cb_value(row, column));
-	/* a timestamptz is kept in UTC: read as one without time zone it stays there */
+	/* a timestamptz is kept in UTC: taken for one without time zone it stays there */
 	if (TIMESTAMP_NOT_FINITE(time) ||
 		timestamp2tm(time, NULL, &tm, &microseconds, NULL, NULL) != 0 ||
 		tm.tm_year < 1 || tm.tm_year > 9999)
-	{
-		push_null(document);
-		return;
-	}
+		return null_value();
 
 	string = (char *) palloc(sizeof("0000-00-00T00:00:00.000Z"));
 	end = pg_ultostr_zeropad(string, tm.tm_year, 4);
@@ -202,70 +165,159 @@ push_time_column(Document *document, const char *key, const Row *row,
 	*end++ = '.';
 	end = pg_ultostr_zeropad(end, microseconds / 1000, 3);
 	*end++ = 'Z';
-	push_string(document, WJB_VALUE, string, end - string);
+	return string_value(string, end - string);
+}
+
+static JsonbValue
+new_object(void)
+{
+	JsonbValue	object;
+
+	object.type = jbvObject;
+	object.val.object.nPairs = 0;
+	object.val.object.pairs = NULL;
+	return object;
+}
+
+static JsonbValue
+new_array(int size)
+{
+	JsonbValue	array;
+
+	array.type = jbvArray;
+	array.val.array.nElems = 0;
+	array.val.array.elems = (JsonbValue *) palloc(Max(size, 1) * sizeof(JsonbValue));
+	array.val.array.rawScalar = false;
+	return array;
+}
+
+#ifdef USE_ASSERT_CHECKING
+static bool
+is_sorted(const JsonbValue *object, const JsonbValue *key)
+{
+	int			npairs = object->val.object.nPairs;
+	const JsonbValue *last = &object->val.object.pairs[npairs - 1].key;
+
+	if (npairs == 0 || last->val.string.len < key->val.string.len)
+		return true;
+	return last->val.string.len == key->val.string.len &&
+		memcmp(last->val.string.val, key->val.string.val, key->val.string.len) < 0;
+}
+#endif
+
+/* Add a property to an object, behind the keys that sort before it. */
+static void
+add(JsonbValue *object, const char *key, JsonbValue value)
+{
+	int			npairs = object->val.object.nPairs;
+	JsonbPair  *pair;
+
+	/* no object has many */
+	if (npairs % 8 == 0)
+	{
+		Size		size = (npairs + 8) * sizeof(JsonbPair);
+
+		object->val.object.pairs = (JsonbPair *)
+			(npairs == 0 ? palloc(size) : repalloc(object->val.object.pairs, size));
+	}
+	pair = &object->val.object.pairs[npairs];
+	pair->key = string_value(key, strlen(key));
+	pair->value = value;
+	pair->order = npairs;
+	Assert(is_sorted(object, &pair->key));
+	object->val.object.nPairs = npairs + 1;
 }
 
 static void
-push_meta(Document *document, const Property *properties, int nproperties)
+append(JsonbValue *array, JsonbValue element)
 {
-	push_key(document, "$meta");
-	push_token(document, WJB_BEGIN_OBJECT);
-	push_key(document, "omitted");
-	push_token(document, WJB_BEGIN_ARRAY);
+	array->val.array.elems[array->val.array.nElems++] = element;
+}
+
+static bool
+may_read(const Document *document, ColumnSet columns)
+{
+	return (document->call->hidden & columns) == 0;
+}
+
+/* Add a property that is one column, unless the caller may not read it. */
+static void
+add_text(const Document *document, JsonbValue *object, const char *key,
+		 const Row *row, ColumnNumber column)
+{
+	if (may_read(document, COLUMN(column)))
+		add(object, key, text_value(cb_nullable(row, column)));
+}
+
+static void
+add_time(const Document *document, JsonbValue *object, const char *key,
+		 const Row *row, ColumnNumber column)
+{
+	if (may_read(document, COLUMN(column)))
+		add(object, key, time_value(cb_nullable(row, column)));
+}
+
+static JsonbValue
+meta_object(const Document *document, const Property *properties, int nproperties)
+{
+	JsonbValue	object = new_object();
+	JsonbValue	omitted = new_array(nproperties);
+
 	for (int i = 0; i < nproperties; i++)
 	{
 		if (!may_read(document, properties[i].columns))
-			push_string(document, WJB_ELEM, properties[i].key, strlen(properties[i].key));
+			append(&omitted, string_value(properties[i].key, strlen(properties[i].key)));
 	}
-	push_token(document, WJB_END_ARRAY);
-	push_token(document, WJB_END_OBJECT);
+	add(&object, "omitted", omitted);
+	return object;
 }
 
-static void
-push_actor(Document *document, Datum id)
+static JsonbValue
+actor_object(const Document *document, NullableDatum id)
 {
-	push_key(document, "by");
-	push_token(document, WJB_BEGIN_OBJECT);
-	push_text(document, "id", id, false);
+	JsonbValue	object = new_object();
+
+	add(&object, "id", text_value(id));
 	for (int i = 0; i < document->nactors; i++)
 	{
 		const Actor *actor = &document->actors[i];
 
-		if (actor->is_user && cb_text_equal(actor->id, id))
+		if (actor->is_user && cb_text_equal(actor->id, id.value))
 		{
-			push_text(document, "icon", actor->icon.value, actor->icon.isnull);
-			push_text(document, "name", actor->name.value, actor->name.isnull);
+			add(&object, "icon", text_value(actor->icon));
+			add(&object, "name", text_value(actor->name));
 			break;
 		}
 	}
-	push_token(document, WJB_END_OBJECT);
+	return object;
 }
 
-/* An event of the audit, unless it has not happened. */
+/* Add an event of the audit, unless it has not happened. */
 static void
-push_event(Document *document, const char *key, const Row *row,
-		   ColumnNumber at, ColumnNumber by)
+add_event(const Document *document, JsonbValue *audit, const char *key,
+		  const Row *row, ColumnNumber at, ColumnNumber by)
 {
+	JsonbValue	event = new_object();
+
 	if (cb_isnull(row, at))
 		return;
-	push_key(document, key);
-	push_token(document, WJB_BEGIN_OBJECT);
-	push_time_column(document, "at", row, at);
+	add(&event, "at", time_value(cb_nullable(row, at)));
 	if (!cb_isnull(row, by))
-		push_actor(document, cb_value(row, by));
-	push_token(document, WJB_END_OBJECT);
+		add(&event, "by", actor_object(document, cb_nullable(row, by)));
+	add(audit, key, event);
 }
 
-/* The members of an account, whose object has been begun. */
-static void
-push_account(Document *document, const Row *account)
+static JsonbValue
+account_object(const Document *document, const Row *account)
 {
-	push_text_column(document, "id", account, ACCOUNTS_ID);
-	push_text_column(document, "icon", account, ACCOUNTS_ICON);
-	push_text_column(document, "name", account, ACCOUNTS_NAME);
-	push_text_column(document, "type", account, ACCOUNTS_TYPE);
-	push_text_column(document, "status", account, ACCOUNTS_STATUS);
-	push_token(document, WJB_END_OBJECT);
+	JsonbValue	object = new_object();
+
+	add_text(document, &object, "id", account, ACCOUNTS_ID);
+	add_text(document, &object, "icon", account, ACCOUNTS_ICON);
+	add_text(document, &object, "name", account, ACCOUNTS_NAME);
+	add_text(document, &object, "type", account, ACCOUNTS_TYPE);
+	add_text(document, &object, "status", account, ACCOUNTS_STATUS);
+	return object;
 }
 
 static Rows
@@ -274,161 +326,166 @@ run(const Document *document, Statement statement, Datum parameter)
 	return cb_run(document->call, statement, &parameter, true);
 }
 
-static void
-push_accounts(Document *document, const Rows *accounts)
+static JsonbValue
+accounts_array(const Document *document, const Rows *accounts)
 {
-	push_key(document, "accounts");
-	push_token(document, WJB_BEGIN_ARRAY);
+	JsonbValue	array = new_array(accounts->count);
+
 	for (uint64 i = 0; i < accounts->count; i++)
 	{
 		Row			account = cb_fetch_row(accounts, i);
 
-		push_token(document, WJB_BEGIN_OBJECT);
-		push_account(document, &account);
+		append(&array, account_object(document, &account));
 	}
-	push_token(document, WJB_END_ARRAY);
+	return array;
 }
 
-/* The current account is mostly one of the user's accounts, which are at hand. */
+/*
+ * Add the current account, unless it does not exist.  It is mostly one of the
+ * user's accounts, which are at hand.
+ */
 static void
-push_current_account(Document *document, const Rows *accounts, Datum id)
+add_current_account(const Document *document, JsonbValue *object,
+					const Rows *accounts, Datum id)
 {
-	Rows		rows = *accounts;
-	Row			account;
-	bool		found = false;
+	Rows		rows;
 
-	for (uint64 i = 0; i < rows.count && !found; i++)
+	for (uint64 i = 0; i < accounts->count; i++)
 	{
-		account = cb_fetch_row(&rows, i);
-		found = !cb_isnull(&account, ACCOUNTS_ID) &&
-			cb_text_equal(cb_value(&account, ACCOUNTS_ID), id);
-	}
-	if (!found)
-	{
-		rows = run(document, SELECT_ACCOUNT, id);
-		if (rows.count == 0)
+		Row			account = cb_fetch_row(accounts, i);
+
+		if (!cb_isnull(&account, ACCOUNTS_ID) &&
+			cb_text_equal(cb_value(&account, ACCOUNTS_ID), id))
+		{
+			add(object, "currentAccount", account_object(document, &account));
 			return;
-		account = cb_fetch_row(&rows, 0);
+		}
 	}
-	push_key(document, "currentAccount");
-	push_token(document, WJB_BEGIN_OBJECT);
-	push_account(document, &account);
+	rows = run(document, SELECT_ACCOUNT, id);
+	if (rows.count > 0)
+	{
+		Row			account = cb_fetch_row(&rows, 0);
+
+		add(object, "currentAccount", account_object(document, &account));
+	}
 }
 
-static void
-push_opt_outs(Document *document, Datum contact_id)
+static JsonbValue
+opt_outs_array(const Document *document, Datum contact_id)
 {
 	Rows		rows = run(document, SELECT_OPT_OUTS, contact_id);
+	JsonbValue	array = new_array(rows.count);
 
-	push_key(document, "optOuts");
-	push_token(document, WJB_BEGIN_ARRAY);
 	for (uint64 i = 0; i < rows.count; i++)
 	{
 		Row			category = cb_fetch_row(&rows, i);
-		Row			opt_out = cb_next_relation(&category, CONTACT_OPT_OUTS);
+		JsonbValue	object = new_object();
 
-		push_token(document, WJB_BEGIN_OBJECT);
-		push_text_column(document, "id", &category, CATEGORIES_ID);
-		push_text_column(document, "icon", &category, CATEGORIES_ICON);
-		push_text_column(document, "name", &category, CATEGORIES_NAME);
-		push_time_column(document, "lastUsed", &opt_out, CONTACT_OPT_OUTS_LAST_USED);
-		push_text_column(document, "shortDescription", &category, CATEGORIES_SHORT_DESCRIPTION);
-		push_token(document, WJB_END_OBJECT);
+		add_text(document, &object, "id", &category, CATEGORIES_ID);
+		add_text(document, &object, "icon", &category, CATEGORIES_ICON);
+		add_text(document, &object, "name", &category, CATEGORIES_NAME);
+		add(&object, "lastUsed",
+			time_value((NullableDatum) {
+					   category.values[OPT_OUT_LAST_USED], category.isnull[OPT_OUT_LAST_USED]}));
+		add_text(document, &object, "shortDescription", &category, CATEGORIES_SHORT_DESCRIPTION);
+		append(&array, object);
 	}
-	push_token(document, WJB_END_ARRAY);
+	return array;
 }
 
-static void
-push_user_audit(Document *document, const Row *user)
+static JsonbValue
+user_audit_object(const Document *document, const Row *user)
 {
-	push_key(document, "audit");
-	push_token(document, WJB_BEGIN_OBJECT);
-	push_event(document, "created", user, USERS_CREATED_AT, USERS_CREATED_BY);
-	push_event(document, "updated", user, USERS_UPDATED_AT, USERS_UPDATED_BY);
-	push_time_column(document, "invitationAcceptedAt", user, USERS_INVITATION_ACCEPTED_AT);
-	push_token(document, WJB_END_OBJECT);
+	JsonbValue	object = new_object();
+
+	add_event(document, &object, "created", user, USERS_CREATED_AT, USERS_CREATED_BY);
+	add_event(document, &object, "updated", user, USERS_UPDATED_AT, USERS_UPDATED_BY);
+	add_time(document, &object, "invitationAcceptedAt", user, USERS_INVITATION_ACCEPTED_AT);
+	return object;
 }
 
-/* An object of two texts, left out when there is neither or no right to them. */
+/* Add an object of two texts, unless both are null or there is no right to them. */
 static void
-push_pair(Document *document, const char *key, const Row *row,
-		  const char *key1, ColumnNumber column1,
-		  const char *key2, ColumnNumber column2)
+add_pair(const Document *document, JsonbValue *object, const char *key, const Row *row,
+		 const char *key1, ColumnNumber column1,
+		 const char *key2, ColumnNumber column2)
 {
+	JsonbValue	pair = new_object();
+
 	if (!may_read(document, COLUMN(column1) | COLUMN(column2)) ||
 		(cb_isnull(row, column1) && cb_isnull(row, column2)))
 		return;
-	push_key(document, key);
-	push_token(document, WJB_BEGIN_OBJECT);
-	push_text_column(document, key1, row, column1);
-	push_text_column(document, key2, row, column2);
-	push_token(document, WJB_END_OBJECT);
+	add_text(document, &pair, key1, row, column1);
+	add_text(document, &pair, key2, row, column2);
+	add(object, key, pair);
 }
 
-static void
-push_user(Document *document, const Row *user)
+static JsonbValue
+user_object(const Document *document, const Row *user)
 {
+	JsonbValue	object = new_object();
 	Rows		accounts = {0};
 
-	push_key(document, "user");
-	push_token(document, WJB_BEGIN_OBJECT);
-	push_text_column(document, "id", user, USERS_ID);
-	push_text_column(document, "icon", user, USERS_ICON);
-	push_text_column(document, "name", user, USERS_NAME);
-	push_meta(document, user_properties, lengthof(user_properties));
+	add_text(document, &object, "id", user, USERS_ID);
+	add_text(document, &object, "icon", user, USERS_ICON);
+	add_text(document, &object, "name", user, USERS_NAME);
+	add(&object, "$meta", meta_object(document, user_properties, lengthof(user_properties)));
 	if (may_read(document, USER_AUDIT_COLUMNS))
-		push_user_audit(document, user);
-	push_text_column(document, "email", user, USERS_EMAIL);
-	push_pair(document, "phone", user,
-			  "number", USERS_PHONE_NUMBER, "prefix", USERS_PHONE_PREFIX);
-	push_text_column(document, "status", user, USERS_STATUS);
+		add(&object, "audit", user_audit_object(document, user));
+	add_text(document, &object, "email", user, USERS_EMAIL);
+	add_pair(document, &object, "phone", user,
+			 "number", USERS_PHONE_NUMBER, "prefix", USERS_PHONE_PREFIX);
+	add_text(document, &object, "status", user, USERS_STATUS);
 	if (may_read(document, ACCOUNTS_COLUMNS))
 	{
 		accounts = run(document, SELECT_ACCOUNTS, cb_value(user, USERS_ID));
-		push_accounts(document, &accounts);
+		add(&object, "accounts", accounts_array(document, &accounts));
 	}
-	push_text_column(document, "lastName", user, USERS_LAST_NAME);
-	push_pair(document, "settings", user,
-			  "cultureCode", USERS_CULTURE_CODE, "languageCode", USERS_LANGUAGE_CODE);
-	push_text_column(document, "firstName", user, USERS_FIRST_NAME);
-	push_time_column(document, "lastLoginAt", user, USERS_LAST_LOGIN_AT);
+	add_text(document, &object, "lastName", user, USERS_LAST_NAME);
+	add_pair(document, &object, "settings", user,
+			 "cultureCode", USERS_CULTURE_CODE, "languageCode", USERS_LANGUAGE_CODE);
+	add_text(document, &object, "firstName", user, USERS_FIRST_NAME);
+	add_time(document, &object, "lastLoginAt", user, USERS_LAST_LOGIN_AT);
 	if (may_read(document, CURRENT_ACCOUNT_COLUMNS) &&
 		!cb_isnull(user, USERS_CURRENT_ACCOUNT_ID))
-		push_current_account(document, &accounts, cb_value(user, USERS_CURRENT_ACCOUNT_ID));
-	push_token(document, WJB_END_OBJECT);
+		add_current_account(document, &object, &accounts,
+							cb_value(user, USERS_CURRENT_ACCOUNT_ID));
+	return object;
 }
 
-static void
-push_contact_audit(Document *document, const Row *contact)
+static JsonbValue
+contact_audit_object(const Document *document, const Row *contact)
 {
-	push_key(document, "audit");
-	push_token(document, WJB_BEGIN_OBJECT);
-	push_event(document, "blocked", contact, CONTACTS_BLOCKED_AT, CONTACTS_BLOCKED_BY);
-	push_event(document, "created", contact, CONTACTS_CREATED_AT, CONTACTS_CREATED_BY);
-	push_event(document, "deleted", contact, CONTACTS_DELETED_AT, CONTACTS_DELETED_BY);
-	push_event(document, "updated", contact, CONTACTS_UPDATED_AT, CONTACTS_UPDATED_BY);
-	push_event(document, "activated", contact, CONTACTS_ACTIVATED_AT, CONTACTS_ACTIVATED_BY);
-	push_token(document, WJB_END_OBJECT);
+	JsonbValue	object = new_object();
+
+	add_event(document, &object, "blocked", contact, CONTACTS_BLOCKED_AT, CONTACTS_BLOCKED_BY);
+	add_event(document, &object, "created", contact, CONTACTS_CREATED_AT, CONTACTS_CREATED_BY);
+	add_event(document, &object, "deleted", contact, CONTACTS_DELETED_AT, CONTACTS_DELETED_BY);
+	add_event(document, &object, "updated", contact, CONTACTS_UPDATED_AT, CONTACTS_UPDATED_BY);
+	add_event(document, &object, "activated", contact, CONTACTS_ACTIVATED_AT, CONTACTS_ACTIVATED_BY);
+	return object;
 }
 
-static void
-push_contact(Document *document, const Row *contact, const Row *user)
+static JsonbValue
+contact_object(const Document *document, const Row *contact, const Row *user)
 {
-	push_token(document, WJB_BEGIN_OBJECT);
-	push_text_column(document, "id", contact, CONTACTS_ID);
-	push_text_column(document, "name", contact, CONTACTS_NAME);
+	JsonbValue	object = new_object();
+
+	add_text(document, &object, "id", contact, CONTACTS_ID);
+	add_text(document, &object, "name", contact, CONTACTS_NAME);
 	if (user)
-		push_user(document, user);
-	push_meta(document, contact_properties, lengthof(contact_properties));
+		add(&object, "user", user_object(document, user));
+	add(&object, "$meta",
+		meta_object(document, contact_properties, lengthof(contact_properties)));
 	if (may_read(document, AUDIT_COLUMNS))
-		push_contact_audit(document, contact);
-	push_text_column(document, "email", contact, CONTACTS_EMAIL);
-	push_text_column(document, "status", contact, CONTACTS_STATUS);
-	push_text_column(document, "userId", contact, CONTACTS_USER_ID);
+		add(&object, "audit", contact_audit_object(document, contact));
+	add_text(document, &object, "email", contact, CONTACTS_EMAIL);
+	add_text(document, &object, "status", contact, CONTACTS_STATUS);
+	add_text(document, &object, "userId", contact, CONTACTS_USER_ID);
 	if (may_read(document, OPT_OUTS_COLUMNS))
-		push_opt_outs(document, cb_value(contact, CONTACTS_ID));
-	push_text_column(document, "blockedReason", contact, CONTACTS_BLOCKED_REASON);
-	push_token(document, WJB_END_OBJECT);
+		add(&object, "optOuts", opt_outs_array(document, cb_value(contact, CONTACTS_ID)));
+	add_text(document, &object, "blockedReason", contact, CONTACTS_BLOCKED_REASON);
+	return object;
 }
 
 /* Note who did something, once. */
@@ -463,14 +520,6 @@ identify_actor(Document *document, Datum id, NullableDatum name, NullableDatum i
 	}
 }
 
-static NullableDatum
-nullable(const Row *row, int position)
-{
-	NullableDatum result = {row->values[position], row->isnull[position]};
-
-	return result;
-}
-
 /*
  * Find the users among those who acted: the contact's own user is at hand,
  * all others are looked up at once.
@@ -499,8 +548,7 @@ find_actors(Document *document, const Row *contact, const Row *user)
 	}
 	if (user)
 		identify_actor(document, cb_value(user, USERS_ID),
-					   nullable(user, USERS_NAME - USERS_ID),
-					   nullable(user, USERS_ICON - USERS_ID));
+					   cb_nullable(user, USERS_NAME), cb_nullable(user, USERS_ICON));
 
 	for (int i = 0; i < document->nactors; i++)
 	{
@@ -515,8 +563,9 @@ find_actors(Document *document, const Row *contact, const Row *user)
 	{
 		Row			row = cb_fetch_row(&rows, i);
 
-		identify_actor(document, row.values[ACTOR_ID], nullable(&row, ACTOR_NAME),
-					   nullable(&row, ACTOR_ICON));
+		identify_actor(document, row.values[ACTOR_ID],
+					   (NullableDatum) {row.values[ACTOR_NAME], row.isnull[ACTOR_NAME]},
+					   (NullableDatum) {row.values[ACTOR_ICON], row.isnull[ACTOR_ICON]});
 	}
 }
 
@@ -532,6 +581,7 @@ cb_contact_document(const ContactCall *call, const Row *contact,
 	Document	document = {.call = call};
 	Row			user;
 	bool		has_user = false;
+	JsonbValue	root;
 	MemoryContext oldcontext;
 	Jsonb	   *result;
 
@@ -544,10 +594,10 @@ cb_contact_document(const ContactCall *call, const Row *contact,
 			user = cb_fetch_row(&rows, 0);
 	}
 	find_actors(&document, contact, has_user ? &user : NULL);
-	push_contact(&document, contact, has_user ? &user : NULL);
+	root = contact_object(&document, contact, has_user ? &user : NULL);
 
 	oldcontext = MemoryContextSwitchTo(result_context);
-	result = JsonbValueToJsonb(document.json.result);
+	result = JsonbValueToJsonb(&root);
 	MemoryContextSwitchTo(oldcontext);
 	return JsonbPGetDatum(result);
 }

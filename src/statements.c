@@ -90,7 +90,7 @@ static const StatementInfo statements[N_STATEMENTS] = {
 	},
 	[SELECT_OPT_OUTS] = {
 		CATEGORIES,
-		"SELECT {categories.*}, {contact_opt_outs.*} FROM {contact_opt_outs},"
+		"SELECT {categories.*}, contact_opt_outs.last_used::pg_catalog.timestamptz FROM {contact_opt_outs},"
 		" LATERAL (SELECT {categories.*} FROM {categories}"
 		" WHERE categories.id " EQUALS " contact_opt_outs.category_id OFFSET 0) AS categories"
 		" WHERE contact_opt_outs.contact_id " EQUALS " $1"
@@ -272,23 +272,6 @@ cb_fetch_row(const Rows *rows, uint64 number)
 	row.relation = rows->relation;
 	heap_deform_tuple(rows->table->vals[number], desc, row.values, row.isnull);
 	return row;
-}
-
-/*
- * Return the columns that follow those of the row's relation, as the next
- * relation's.
- */
-Row
-cb_next_relation(const Row *row, RelationNumber next)
-{
-	const RelationInfo *relation = &cb_relations[row->relation];
-	int			ncolumns = relation->last - relation->first + 1;
-	Row			result;
-
-	result.values = row->values + ncolumns;
-	result.isnull = row->isnull + ncolumns;
-	result.relation = next;
-	return result;
 }
 
 /*
