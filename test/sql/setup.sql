@@ -4,6 +4,7 @@ SET client_min_messages = warning;
 CREATE SCHEMA regress_setup;
 SET search_path = regress_setup;
 CREATE EXTENSION contact_block;
+DROP ROLE IF EXISTS regress_setup_owner, regress_setup_other;
 CREATE ROLE regress_setup_owner;
 CREATE ROLE regress_setup_other;
 GRANT CREATE, USAGE ON SCHEMA regress_setup TO regress_setup_owner, regress_setup_other;
