@@ -57,50 +57,50 @@ SELECT conrelid::regclass AS relation, pg_get_constraintdef(oid) FROM pg_constra
 	WHERE confrelid = 'contacts'::regclass AND conparentid = 0;
 
 -- who did what; the numbers tell the order of the times in this row
-CREATE FUNCTION stamps(contacts) RETURNS text LANGUAGE sql AS $$
+CREATE VIEW stamps AS SELECT id, (
 	SELECT string_agg(concat_ws(' ', number, event, who), ', ' ORDER BY number, position)
 	FROM (SELECT *, dense_rank() OVER (ORDER BY at) AS number
-		  FROM (VALUES (1, 'created', $1.created_at, $1.created_by),
-					   (2, 'updated', $1.updated_at, $1.updated_by),
-					   (3, 'activated', $1.activated_at, $1.activated_by),
-					   (4, 'blocked', $1.blocked_at, $1.blocked_by),
-					   (5, 'deleted', $1.deleted_at, $1.deleted_by))
+		  FROM (VALUES (1, 'created', created_at, created_by),
+					   (2, 'updated', updated_at, updated_by),
+					   (3, 'activated', activated_at, activated_by),
+					   (4, 'blocked', blocked_at, blocked_by),
+					   (5, 'deleted', deleted_at, deleted_by))
 			   AS event (position, event, at, who)
-		  WHERE at IS NOT NULL OR who IS NOT NULL) AS stamp
-$$;
+		  WHERE at IS NOT NULL OR who IS NOT NULL) AS stamp) AS stamps
+	FROM contacts;
 
 -- enough contacts for each partition to have some of each status
 SET contact_block.actor = 'ann';
 INSERT INTO contacts (id, email, status, created_by)
 	SELECT status || i, 'x@example.org', status, 'forged'
-	FROM generate_series(1, 80) AS i, unnest('{New,Active,Blocked,Deleted}'::text[]) AS status;
-SELECT tableoid::regclass AS partition, status, bool_and(id LIKE status || '%') AS right_status,
-	count(DISTINCT stamps(c)) AS kinds, min(stamps(c)) AS stamps
-	FROM contacts c GROUP BY 1, 2 ORDER BY tableoid::regclass::text COLLATE "C", 2;
+	FROM generate_series(1, 24) AS i, unnest('{New,Active,Blocked,Deleted}'::text[]) AS status;
+SELECT contacts.tableoid::regclass AS partition, status, bool_and(id LIKE status || '%') AS right_status,
+	count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
+	FROM contacts JOIN stamps USING (id) GROUP BY 1, 2 ORDER BY contacts.tableoid::regclass::text COLLATE "C", 2;
 
 -- the functions, on all of them
 SET contact_block.actor = 'bob';
 SELECT contact_block(id) ->> 'status' AS status, count(*) FROM contacts WHERE id LIKE 'Active%' GROUP BY 1;
 SELECT contact_block(id, 'spam') ->> 'blockedReason' AS reason, count(*) FROM contacts WHERE id LIKE 'Blocked%' GROUP BY 1;
-SELECT contact_unblock(id) ->> 'status' AS status, count(*) FROM contacts WHERE id ~ '^Blocked.*[13579]$' GROUP BY 1;
-SELECT contact_delete(id) ->> 'status' AS status, count(*) FROM contacts WHERE id ~ '^Blocked.*[13579]$' GROUP BY 1;
-SELECT substring(id FROM '\D+') AS first, id ~ '^Blocked.*[13579]$' AS odd, status, blocked_reason,
-	count(DISTINCT tableoid) AS partitions, count(DISTINCT stamps(c)) AS kinds, min(stamps(c)) AS stamps
-	FROM contacts c GROUP BY 1, 2, 3, 4 ORDER BY 1, 2;
+SELECT contact_unblock(id) ->> 'status' AS status, count(*) FROM contacts WHERE id LIKE 'Blocked%' GROUP BY 1;
+SELECT contact_delete(id) ->> 'status' AS status, count(*) FROM contacts WHERE id LIKE 'Blocked%' GROUP BY 1;
+SELECT substring(id FROM '\D+') AS first, status, blocked_reason,
+	count(DISTINCT contacts.tableoid) AS partitions, count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
+	FROM contacts JOIN stamps USING (id) GROUP BY 1, 2, 3 ORDER BY 1, 2;
 -- the same as the document says
-SELECT count(*) FROM contacts c
-	WHERE contact_document(id) #>> '{audit,blocked,by,id}' IS DISTINCT FROM blocked_by
-		OR contact_document(id) ->> 'status' IS DISTINCT FROM status
-		OR contact_document(id) ->> 'email' IS DISTINCT FROM 'x@example.org';
+SELECT count(*) FROM contacts, LATERAL (SELECT contact_document(id) AS document OFFSET 0) AS d
+	WHERE document #>> '{audit,blocked,by,id}' IS DISTINCT FROM blocked_by
+		OR document ->> 'status' IS DISTINCT FROM status
+		OR document ->> 'email' IS DISTINCT FROM 'x@example.org';
 
 -- one UPDATE over all partitions, directly on one, COPY
 SET contact_block.actor = 'cid';
 UPDATE contacts SET status = 'Active', created_by = 'forged' WHERE id LIKE 'New%';
-SELECT status, count(DISTINCT tableoid) AS partitions, count(DISTINCT stamps(c)) AS kinds, min(stamps(c)) AS stamps
-	FROM contacts c WHERE id LIKE 'New%' GROUP BY 1;
+SELECT status, count(DISTINCT contacts.tableoid) AS partitions, count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
+	FROM contacts JOIN stamps USING (id) WHERE id LIKE 'New%' GROUP BY 1;
 UPDATE contacts_1 SET status = 'Blocked', blocked_by = 'forged' WHERE id LIKE 'New%';
-SELECT tableoid::regclass AS partition, status, count(DISTINCT stamps(c)) AS kinds, min(stamps(c)) AS stamps
-	FROM contacts c WHERE id LIKE 'New%' GROUP BY 1, 2 ORDER BY tableoid::regclass::text COLLATE "C";
+SELECT contacts.tableoid::regclass AS partition, status, count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
+	FROM contacts JOIN stamps USING (id) WHERE id LIKE 'New%' GROUP BY 1, 2 ORDER BY contacts.tableoid::regclass::text COLLATE "C";
 UPDATE contacts SET email = email, blocked_by = NULL WHERE id LIKE 'New%';
 SELECT count(*) FROM contacts WHERE tableoid = 'contacts_1'::regclass AND id LIKE 'New%' AND blocked_by IS NULL;
 DELETE FROM contacts WHERE id LIKE 'New%';
@@ -114,7 +114,7 @@ New6	6	Blocked	x
 New7	7	Blocked	x
 New8	8	Blocked	x
 \.
-SELECT stamps(c), count(*) FROM contacts c WHERE id LIKE 'New%' GROUP BY 1;
+SELECT stamps, count(*) FROM contacts JOIN stamps USING (id) WHERE id LIKE 'New%' GROUP BY 1;
 
 -- a wrong transition in one partition changes none
 \set VERBOSITY sqlstate

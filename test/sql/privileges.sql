@@ -23,26 +23,6 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, nullif(detail, ''), nullif(hint, ''));
 END $$;
 
--- what two documents differ in: -property is missing, ~property is another
-CREATE FUNCTION differences(a jsonb, b jsonb, path text DEFAULT '') RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-	key text;
-BEGIN
-	IF jsonb_typeof(a) <> 'object' OR jsonb_typeof(b) <> 'object' THEN
-		RETURN QUERY SELECT '~' || path WHERE a <> b;
-		RETURN;
-	END IF;
-	FOR key IN SELECT jsonb_object_keys(a) UNION SELECT jsonb_object_keys(b) ORDER BY 1 LOOP
-		IF key = '$meta' THEN
-			CONTINUE;
-		ELSIF b ? key AND a ? key THEN
-			RETURN QUERY SELECT differences(a -> key, b -> key, concat_ws('.', nullif(path, ''), key));
-		ELSE
-			RETURN NEXT CASE WHEN a ? key THEN '-' ELSE '+' END || concat_ws('.', nullif(path, ''), key);
-		END IF;
-	END LOOP;
-END $$;
-
 -- who may call: nobody who was not granted it, each with the caller's rights
 SELECT proname, pg_get_function_identity_arguments(p.oid) AS arguments, prosecdef, proisstrict,
 	provolatile, proparallel, has_function_privilege('public', p.oid, 'EXECUTE') AS public
@@ -117,8 +97,7 @@ INSERT INTO contacts (id, email, user_id) VALUES ('c', 'c@example.org', 'u1');
 -- nothing else is gone; block still works; the GRANT brings it all back
 GRANT USAGE ON SCHEMA regress_privileges TO regress_privileges_reader;
 GRANT UPDATE (status, blocked_reason) ON contacts TO regress_privileges_reader;
-CREATE TABLE results (relation regclass, attnum int, attname name, contact text, "user" text,
-	differences text, block text, back boolean);
+CREATE TABLE results (relation regclass, attnum int, attname name, document jsonb, block text, back boolean);
 SELECT format('GRANT SELECT (%s) ON %s TO regress_privileges_reader',
 			  string_agg(quote_ident(attname), ', ' ORDER BY attnum), attrelid::regclass)
 	FROM pg_attribute WHERE attnum > 0 AND attrelid = ANY
@@ -131,6 +110,7 @@ DECLARE
 	a record;
 	document jsonb;
 	block text;
+	back boolean;
 BEGIN
 	FOR a IN SELECT attrelid::regclass, attnum, attname FROM pg_attribute
 		WHERE attnum > 0 AND attrelid = ANY
@@ -148,18 +128,30 @@ BEGIN
 		END;
 		RESET ROLE;
 		EXECUTE format('GRANT SELECT (%I) ON %s TO regress_privileges_reader', a.attname, a.attrelid);
-		INSERT INTO results VALUES (a.attrelid, a.attnum, a.attname,
-			(SELECT string_agg(x, ' ') FROM jsonb_array_elements_text(document #> '{$meta,omitted}') AS x),
-			(SELECT string_agg(x, ' ') FROM jsonb_array_elements_text(document #> '{user,$meta,omitted}') AS x),
-			(SELECT string_agg(x, ' ') FROM differences(full_document, document) AS x),
-			block);
 		SET LOCAL ROLE regress_privileges_member;
-		document := contact_document('a');
+		back := contact_document('a') = full_document;
 		RESET ROLE;
-		UPDATE results SET back = document = full_document WHERE relation = a.attrelid AND attnum = a.attnum;
+		INSERT INTO results VALUES (a.attrelid, a.attnum, a.attname, document, block, back);
 	END LOOP;
 END $$;
-SELECT relation, attname, contact, "user", differences FROM results ORDER BY relation::oid, attnum;
+-- what differs from the whole document: -gone, +new, ~another value
+WITH RECURSIVE nodes AS (
+	SELECT relation, attnum, '{}'::text[] AS path, document AS value FROM results
+	UNION ALL SELECT NULL, NULL, '{}', document FROM whole
+	UNION ALL SELECT relation, attnum, path || key, e.value FROM nodes,
+		jsonb_each(CASE jsonb_typeof(nodes.value) WHEN 'object' THEN nodes.value END) AS e WHERE key <> '$meta'
+), differences AS (
+	SELECT r.relation, r.attnum, path, CASE WHEN r.document #> path IS NULL THEN '-' ELSE '~' END AS kind
+		FROM results r, nodes n WHERE n.relation IS NULL AND r.document #> path[:cardinality(path) - 1] IS NOT NULL
+			AND (r.document #> path IS NULL OR r.document #> path <> value AND jsonb_typeof(value) <> 'object')
+	UNION ALL SELECT relation, attnum, path, '+' FROM nodes, whole WHERE relation IS NOT NULL AND document #> path IS NULL
+)
+SELECT relation, attname,
+	(SELECT string_agg(x, ' ') FROM jsonb_array_elements_text(document #> '{$meta,omitted}') AS x) AS contact,
+	(SELECT string_agg(x, ' ') FROM jsonb_array_elements_text(document #> '{user,$meta,omitted}') AS x) AS "user",
+	(SELECT string_agg(kind || array_to_string(path, '.'), ' ' ORDER BY path COLLATE "C", kind) FROM differences d
+		WHERE d.relation = r.relation AND d.attnum = r.attnum) AS differences
+	FROM results r ORDER BY relation::oid, attnum;
 SELECT block, count(*), bool_and(back) AS back FROM results GROUP BY 1 ORDER BY 1;
 
 -- many at once, sorted
