@@ -1,0 +1,119 @@
+-- The document: every property, those that may be missing, the order of
+-- arrays and of keys.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE SCHEMA regress_document;
+SET search_path = regress_document;
+CREATE EXTENSION contact_block;
+SELECT contact_block_setup();
+SET contact_block.actor = 'tester';
+
+INSERT INTO accounts VALUES
+	('a2', 'Vendor', 'Enabled', 'Second', 'second.png'),
+	('a10', 'Operations', 'Disabled', 'Tenth', NULL),
+	('B', 'Client', 'Active', 'Big B', 'b.png');
+INSERT INTO users VALUES
+	('u-full', 'full@example.org', 'Active', 'Ann Full', 'Ann', 'Full', 'ann.png',
+	 '+41', '791234567', 'de-CH', 'de', '2025-06-21 17:13:52.888+00', 'a2',
+	 '2024-01-01 00:00+00', 'u-full', '2024-01-02 00:00+00', 'import', '2024-01-03 00:00+00');
+INSERT INTO users (id, email, status, name, first_name, last_name) VALUES
+	('u-bare', 'bare@example.org', 'Invited', 'Bob Bare', 'Bob', 'Bare');
+INSERT INTO users (id, email, status, name, first_name, last_name,
+		phone_prefix, phone_number, culture_code, language_code) VALUES
+	('u-prefix', 'p@example.org', 'New', 'P', 'P', 'P', '+1', NULL, 'fr-FR', NULL),
+	('u-number', 'n@example.org', 'New', 'N', 'N', 'N', NULL, '555', NULL, 'fr'),
+	('u-empty', 'e@example.org', 'New', 'E', 'E', 'E', '', NULL, '', NULL);
+INSERT INTO account_users VALUES
+	('u-full', 'a2'), ('u-full', 'B'), ('u-full', 'a10'), ('u-prefix', 'a10');
+INSERT INTO categories VALUES
+	('k2', NULL, 'Second category', NULL),
+	('k10', 'Ten', 'Tenth category', 'ten.png'),
+	('K', 'Kay', 'Category K', NULL);
+
+-- a history with times that can be printed
+ALTER TABLE contacts DISABLE TRIGGER USER;
+INSERT INTO contacts VALUES
+	('full', 'full@example.org', 'Ann "F" \ Full', 'Deleted', E'asked\nus ☎', 'u-full',
+	 '2025-01-01 00:00:00.001+00', 'u-full',
+	 '2025-01-05 00:00:00.005+00', 'a token',
+	 '2025-01-02 00:00:00.002+00', 'u-bare',
+	 '2025-01-04 00:00:00.004+00', NULL,
+	 '2025-01-05 00:00:00.005+00', 'u-full');
+INSERT INTO contacts (id, email, status, created_at) VALUES
+	('bare', 'bare@example.org', 'New', '2025-01-01 00:00+00');
+INSERT INTO contacts (id, email, status, user_id, created_at)
+	SELECT 'of ' || id, email, 'Active', id, '2025-01-01 00:00+00' FROM users;
+-- an actor without a time is not an event
+UPDATE contacts SET blocked_by = 'nobody' WHERE id = 'bare';
+ALTER TABLE contacts ENABLE TRIGGER USER;
+INSERT INTO contact_opt_outs VALUES
+	('full', 'k2', NULL), ('full', 'K', '2025-02-01 12:00+00'), ('full', 'k10', '2025-02-02 12:00+00'),
+	('of u-full', 'k2', NULL);
+
+\pset format unaligned
+\pset tuples_only on
+-- everything that there can be
+SELECT jsonb_pretty(contact_document('full'));
+-- as little as possible
+SELECT jsonb_pretty(contact_document('bare'));
+-- a user who has nothing that can be missing
+SELECT jsonb_pretty(contact_document('of u-bare'));
+\pset tuples_only off
+\pset format aligned
+
+-- phone and settings are there when one of the two values is
+SELECT id, doc -> 'user' -> 'phone' AS phone, doc -> 'user' -> 'settings' AS settings
+	FROM contacts, contact_document(id) AS doc
+	WHERE user_id IS NOT NULL ORDER BY id COLLATE "C";
+
+-- which keys each object has
+SELECT id, (SELECT string_agg(key, ' ' ORDER BY key COLLATE "C") FROM jsonb_object_keys(doc) AS key) AS contact,
+		(SELECT string_agg(key, ' ' ORDER BY key COLLATE "C") FROM jsonb_object_keys(doc -> 'audit') AS key) AS audit
+	FROM contacts, contact_document(id) AS doc ORDER BY id COLLATE "C";
+SELECT id, (SELECT string_agg(key, ' ' ORDER BY key COLLATE "C") FROM jsonb_object_keys(doc -> 'user') AS key) AS "user"
+	FROM contacts, contact_document(id) AS doc WHERE doc ? 'user' ORDER BY id COLLATE "C";
+
+-- the current account need not be one of the user's accounts
+UPDATE users SET current_account_id = 'a2' WHERE id = 'u-prefix';
+SELECT doc -> 'user' -> 'currentAccount' -> 'id' AS current,
+		jsonb_path_query_array(doc, '$.user.accounts[*].id') AS accounts
+	FROM contact_document('of u-prefix') AS doc;
+
+-- a user who is not there is left out, the id stays
+ALTER TABLE contacts DROP CONSTRAINT contacts_user_id_fkey;
+UPDATE contacts SET user_id = 'gone' WHERE id = 'bare';
+SELECT doc -> 'userId' AS "userId", doc ? 'user' AS "user"
+	FROM contact_document('bare') AS doc;
+
+-- the keys are stored in jsonb's own order: what is read back from the
+-- document's text is the same, and every key can be looked up
+CREATE FUNCTION lost_keys(doc jsonb) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	member record;
+BEGIN
+	IF jsonb_typeof(doc) = 'object' THEN
+		FOR member IN SELECT * FROM jsonb_each(doc) LOOP
+			IF NOT doc ? member.key OR doc -> member.key IS DISTINCT FROM member.value THEN
+				RETURN NEXT member.key;
+			END IF;
+			RETURN QUERY SELECT lost_keys(member.value);
+		END LOOP;
+	ELSIF jsonb_typeof(doc) = 'array' THEN
+		RETURN QUERY SELECT lost_keys(element) FROM jsonb_array_elements(doc) AS element;
+	END IF;
+END $$;
+SELECT id, doc = doc::text::jsonb AS same, doc::text = doc::text::jsonb::text AS same_text
+	FROM contacts, contact_document(id) AS doc ORDER BY id COLLATE "C";
+SELECT id, lost_keys(contact_document(id)) FROM contacts;
+
+-- each function returns this document, as it is after the change
+SELECT contact_block('of u-full', 'why') AS blocked \gset
+SELECT contact_document('of u-full') = :'blocked' AS same, :'blocked'::jsonb ->> 'status' AS status;
+SELECT contact_block('of u-full') AS retried \gset
+SELECT contact_document('of u-full') = :'retried' AS same, :'retried'::jsonb ->> 'status' AS status;
+SELECT contact_unblock('of u-full') AS unblocked \gset
+SELECT contact_document('of u-full') = :'unblocked' AS same, :'unblocked'::jsonb ->> 'status' AS status;
+SELECT contact_delete('of u-full') AS deleted \gset
+SELECT contact_document('of u-full') = :'deleted' AS same, :'deleted'::jsonb ->> 'status' AS status;
+
+DROP SCHEMA regress_document CASCADE;
