@@ -1,8 +1,10 @@
-# The memory of a backend does not grow: after a warm-up, thousands of calls of each
-# verb and of each error path leave it as large as it was.  First as statements of
-# their own, then within one statement.
+# The memory of a backend does not grow with the number of calls: after a warm-up,
+# thousands of calls of each verb and of each error path take less than a byte each,
+# and nothing that is allocated is as small as that.  (PostgreSQL's own statistics
+# may take some bytes more, once.)  First as statements of their own, then within one
+# statement.
 #
-# CONTACT_BLOCK_LONG=1 makes it 25 times as many.
+# CONTACT_BLOCK_LONG=1 makes it 50 times as many.
 
 use strict;
 use warnings FATAL => 'all';
@@ -11,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $rounds = $ENV{CONTACT_BLOCK_LONG} ? 50000 : 2000;
+my $rounds = $ENV{CONTACT_BLOCK_LONG} ? 50000 : 1000;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -71,7 +73,7 @@ my @statements = (
 	[q{SELECT contact_audit()}, '39P01' ]);
 
 my $round = join ', ', map { my $sql = $_->[0]; "\$q\$$sql\$q\$" } @statements;
-my $measure = q{SELECT sum(total_bytes), sum(used_bytes) FROM pg_backend_memory_contexts};
+my $measure = q{SELECT sum(used_bytes) FROM pg_backend_memory_contexts};
 
 # Runs the rounds, with the memory before and after on standard output.
 sub run_rounds
@@ -97,7 +99,7 @@ $measure;
 
 my ($stdout, $stderr) = run_rounds(100, $rounds);
 my ($before, $after) = split /\n/, $stdout;
-is($after, $before, "the memory is the same after $rounds rounds");
+cmp_ok($after - $before, '<', $rounds, "the memory does not grow in $rounds rounds");
 
 my (%expected, %errors);
 $expected{$_}++ for map { ($_->[1]) x ($rounds + 100) } grep { $_->[1] } @statements;
@@ -108,13 +110,14 @@ is_deeply(\%errors, \%expected, 'every round had its errors');
 # without a change (many changes of one row in one transaction take memory of
 # PostgreSQL's own), and the trigger over many rows.
 $node->safe_psql('postgres', qq{
-	CREATE FUNCTION memory() RETURNS text LANGUAGE sql VOLATILE AS
-	'SELECT concat(sum(total_bytes), sum(used_bytes)) FROM pg_backend_memory_contexts';
+	CREATE FUNCTION memory() RETURNS numeric LANGUAGE sql VOLATILE AS
+	'SELECT sum(used_bytes) FROM pg_backend_memory_contexts';
 	INSERT INTO contacts (id, email) SELECT 'many-' || i, 'm\@example.org' FROM generate_series(1, 10 * $rounds) AS i});
-is($node->safe_psql('postgres', qq{
+cmp_ok($node->safe_psql('postgres', qq{
 		DO \$\$
 		DECLARE
-			memory_before text;
+			memory_before numeric := 0;
+			growth numeric;
 		BEGIN
 			FOR i IN 1 .. $rounds + 100 LOOP
 				PERFORM contact_block('blocked'), contact_block('blocked', 'one'), contact_document('c');
@@ -129,18 +132,35 @@ is($node->safe_psql('postgres', qq{
 				EXCEPTION WHEN SQLSTATE 'PT409' THEN
 				END;
 				-- the first measurement costs memory itself
-				IF i IN (50, 100) THEN
-					memory_before := memory();
+				IF i IN (50, 100, $rounds + 100) THEN
+					growth := memory() - memory_before;
+					memory_before := memory_before + growth;
 				END IF;
 			END LOOP;
-			PERFORM set_config('test.same', (memory() = memory_before)::text, false);
+			PERFORM set_config('test.growth', growth::text, false);
 		END \$\$;
-		SELECT current_setting('test.same')}),
-	'true', 'the memory does not grow within one statement of many calls');
-is($node->safe_psql('postgres', qq{
-		UPDATE contacts SET name = CASE WHEN id IN ('many-1', 'many-$rounds', 'many-${rounds}0') THEN memory() ELSE 'Name' END
+		SELECT current_setting('test.growth')}),
+	'<', $rounds, 'the memory does not grow within one statement of many calls');
+
+# PostgreSQL itself takes some bytes for each row that it fires a trigger for; a table
+# with a key and a trigger of PostgreSQL's own tells how many.
+$node->safe_psql('postgres', q{
+	CREATE TABLE others AS SELECT id, name FROM contacts;
+	ALTER TABLE others ADD PRIMARY KEY (id);
+	CREATE TRIGGER others BEFORE UPDATE ON others
+	FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()});
+
+sub growth_of_update
+{
+	my ($table) = @_;
+	return $node->safe_psql('postgres', qq{
+		UPDATE $table SET name = CASE WHEN id IN ('many-1', 'many-$rounds', 'many-${rounds}0') THEN memory()::text ELSE '1' END
 		WHERE id LIKE 'many-%';
-		SELECT count(DISTINCT name), count(*) FROM contacts WHERE id IN ('many-$rounds', 'many-${rounds}0')}),
-	'1|2', 'the memory does not grow while one statement changes many rows');
+		SELECT b.name::numeric - a.name::numeric FROM $table AS a, $table AS b
+		WHERE a.id = 'many-$rounds' AND b.id = 'many-${rounds}0'});
+}
+
+cmp_ok(growth_of_update('contacts') - growth_of_update('others'),
+	'<', $rounds, 'the memory does not grow while one statement changes many rows');
 
 done_testing();
