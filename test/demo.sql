@@ -61,7 +61,9 @@ SELECT status, count(*) FROM contacts GROUP BY status ORDER BY status;
 \echo == User USR-7 blocks a contact and gets the whole document back
 \set ECHO queries
 SET contact_block.actor = 'USR-7';
-SELECT jsonb_pretty(contact_block('NTU-42', 'bounced twice')) AS document \g (format=unaligned)
+\pset format unaligned
+SELECT jsonb_pretty(contact_block('NTU-42', 'bounced twice')) AS document;
+\pset format aligned
 SELECT ctid, xmin, status FROM contacts WHERE id = 'NTU-42';
 \set ECHO none
 SELECT ctid AS old_ctid, xmin AS old_xmin FROM contacts WHERE id = 'NTU-42' \gset
@@ -91,7 +93,8 @@ SELECT contact_block('NTU-50');
 SET contact_block.actor = 'USR-8';
 UPDATE contacts SET status = 'Blocked' WHERE id = 'NTU-43';
 SELECT status, blocked_by, blocked_at FROM contacts WHERE id = 'NTU-43';
-SELECT jsonb_pretty(contact_document('NTU-43') #> '{audit,blocked}') AS blocked \g (format=unaligned)
+\pset format unaligned
+SELECT jsonb_pretty(contact_document('NTU-43') #> '{audit,blocked}') AS blocked;
 \set ECHO none
 
 -- If the story was not true, the demo fails.
