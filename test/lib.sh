@@ -25,11 +25,13 @@ cleanup() {
     trap '' INT TERM HUP
     [ -z "$CLUSTER_CONF" ] || rm -f "$CLUSTER_CONF"
     [ -n "$SCRATCH" ] || return 0
-    # QUIT is a server's immediate shutdown; 10 seconds for that
+    # QUIT is a server's immediate shutdown, TERM for those who ignore that;
+    # they have 10 seconds
     for signal in QUIT KILL; do
         for _ in {1..100}; do
             mapfile -t pids < <(processes)
             (( ${#pids[@]} )) || break 2
+            kill -s TERM "${pids[@]}" 2>/dev/null || :
             kill -s "$signal" "${pids[@]}" 2>/dev/null || :
             sleep 0.1
         done
