@@ -1,0 +1,139 @@
+# shellcheck shell=bash
+# What test/demo and test/all share; they source it.
+#
+# Everything happens in a scratch folder: a copy of the source, a private copy
+# of the PostgreSQL installation, a server on a Unix socket.  postgres and
+# pg_config find their files relative to where they are, so "make install"
+# with the copied pg_config writes into the copy and nowhere else.  root may
+# not run a server: its commands run as user postgres.  At the end, however it
+# comes, the processes and the folder are gone; packages stay.
+
+SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+SCRATCH='' CLUSTER_CONF='' AS=()
+
+say() { printf '\n== %s\n' "$*"; }
+die() { echo "${0##*/}: $*" >&2; exit 2; }
+
+# Prints the processes that run in the scratch folder or a program from it.
+processes() {
+    find /proc/[0-9]*/cwd /proc/[0-9]*/exe -maxdepth 0 \
+        \( -lname "$SCRATCH" -o -lname "$SCRATCH/*" \) 2>/dev/null | cut -d/ -f3 | sort -u || :
+}
+
+cleanup() {
+    local signal pids
+    trap '' INT TERM HUP
+    [ -z "$CLUSTER_CONF" ] || rm -f "$CLUSTER_CONF"
+    [ -n "$SCRATCH" ] || return 0
+    # QUIT is a server's immediate shutdown, TERM for those who ignore that;
+    # they have 10 seconds
+    for signal in QUIT KILL; do
+        for _ in {1..100}; do
+            mapfile -t pids < <(processes)
+            (( ${#pids[@]} )) || break 2
+            kill -s TERM "${pids[@]}" 2>/dev/null || :
+            kill -s "$signal" "${pids[@]}" 2>/dev/null || :
+            sleep 0.1
+        done
+    done
+    rm -rf "$SCRATCH"
+}
+
+# Sets NN: the newest server that has its headers, else the newest server,
+# else the distribution's default; empty when there is none.
+choose_version() {
+    local v
+    NN=''
+    for v in $(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort -rn); do
+        [ -x "/usr/lib/postgresql/$v/bin/postgres" ] || continue
+        NN=${NN:-$v}
+        if [ -e "/usr/include/postgresql/$v/server/postgres.h" ]; then NN=$v; break; fi
+    done
+    [ -n "$NN" ] ||
+        NN=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | sed 1q)
+}
+
+# PACKAGE...: what is missing is installed, or named when this is not root.
+need_packages() {
+    local p missing=()
+    command -v apt-get >/dev/null || die 'needs Debian or Ubuntu; elsewhere: make, make install, make installcheck'
+    choose_version
+    if [ -z "$NN" ] && (( EUID == 0 )); then
+        apt-get -qq update </dev/null
+        choose_version
+    fi
+    [ -n "$NN" ] || die 'apt knows no PostgreSQL: as root, run apt-get update'
+    (( ${NN%%.*} >= 15 )) || die "needs PostgreSQL 15 or later, this is $NN"
+    for p in build-essential "postgresql-$NN" "postgresql-server-dev-$NN" "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
+    done
+    (( ${#missing[@]} )) || return 0
+    (( EUID == 0 )) || die "these packages are missing: ${missing[*]}
+Install them, or run this as root, which does:
+    apt-get install --no-install-recommends ${missing[*]}"
+
+    say "Installing ${missing[*]}"
+    if [ ! -d /etc/postgresql ]; then    # the first server: Debian would start a cluster of its own
+        mkdir -p /etc/postgresql-common/createcluster.d
+        CLUSTER_CONF=/etc/postgresql-common/createcluster.d/contact_block.conf
+        echo 'create_main_cluster = false' >"$CLUSTER_CONF"
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    if ! { apt-get -qy update && apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends \
+            "${missing[@]}"; } </dev/null >"$SCRATCH/apt.log" 2>&1; then
+        cat "$SCRATCH/apt.log"
+        die 'the packages could not be installed'
+    fi
+    [ -z "$CLUSTER_CONF" ] || rm -f "$CLUSTER_CONF"
+}
+
+# COMMAND...: in the copy of the source, for and beside the scratch server.
+# Waiting for a background job lets a signal through at once.
+run() {
+    local job
+    set -m
+    env -C "$SCRATCH/src" HOME="$SCRATCH" TMPDIR="$SCRATCH/tmp" LC_ALL=C.UTF-8 \
+        PATH="$BIN:$PATH:/usr/sbin:/sbin" PG_CONFIG="$BIN/pg_config" \
+        PGDATA="$SCRATCH/data" PGHOST="$SCRATCH" PGUSER=postgres PGDATABASE=postgres \
+        "${AS[@]}" "$@" </dev/null &
+    job=$!
+    set +m
+    wait "$job"
+}
+
+# PACKAGE...: packages, scratch folder and its copies; then run works.
+prepare() {
+    local v
+    for v in "${!PG@}"; do      # a PGHOST or PGOPTIONS of the user's
+        [[ $v == *_* ]] || unset "$v"
+    done
+    unset MAKEFLAGS MAKELEVEL
+    trap cleanup EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    umask 022
+    SCRATCH=$(readlink -f "$(mktemp -d "${TMPDIR:-/tmp}/contact_block.XXXXXX")")
+    need_packages "$@"
+
+    BIN=$SCRATCH/usr/lib/postgresql/$NN/bin
+    mkdir -p "$SCRATCH"/{src,tmp,usr/{lib,share}/postgresql}
+    cp -a "/usr/lib/postgresql/$NN" "$SCRATCH/usr/lib/postgresql/"
+    cp -a "/usr/share/postgresql/$NN" "$SCRATCH/usr/share/postgresql/"
+    ln -s /usr/include "$SCRATCH/usr/include"
+    tar -C "$SOURCE" -cf - --exclude=.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' \
+        --exclude=./{tmp_check,results,output_iso,log} . | tar -C "$SCRATCH/src" --no-same-owner -xf -
+    if (( EUID == 0 )); then
+        AS=(setpriv --reuid=postgres --regid=postgres --init-groups)
+        chown -R postgres:postgres "$SCRATCH"
+    fi
+}
+
+start_server() {
+    say "Starting a server, PostgreSQL $NN"
+    run initdb -N -A trust -U postgres --no-locale -E UTF8 >"$SCRATCH/initdb.log" 2>&1 ||
+        { cat "$SCRATCH/initdb.log"; die 'initdb failed'; }
+    printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$SCRATCH'" 'fsync = off' \
+        >>"$SCRATCH/data/postgresql.conf"
+    run pg_ctl -s -w -l "$SCRATCH/server.log" start || { cat "$SCRATCH/server.log"; die 'the server does not start'; }
+}
