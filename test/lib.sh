@@ -49,8 +49,8 @@ choose_version() {
         NN=${NN:-$v}
         if [ -e "/usr/include/postgresql/$v/server/postgres.h" ]; then NN=$v; break; fi
     done
-    [ -n "$NN" ] ||
-        NN=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | sed 1q)
+    [ -n "$NN" ] ||     # apt-cache fails where apt-get update was never run
+        NN=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p') || :
 }
 
 # PACKAGE...: what is missing is installed, or named when this is not root.
@@ -73,18 +73,17 @@ Install them, or run this as root, which does:
     apt-get install --no-install-recommends ${missing[*]}"
 
     say "Installing ${missing[*]}"
-    if [ ! -d /etc/postgresql ]; then    # the first server: Debian would start a cluster of its own
-        mkdir -p /etc/postgresql-common/createcluster.d
-        CLUSTER_CONF=/etc/postgresql-common/createcluster.d/contact_block.conf
-        echo 'create_main_cluster = false' >"$CLUSTER_CONF"
-    fi
+    # Debian would make and start a cluster of its own
+    mkdir -p /etc/postgresql-common/createcluster.d
+    CLUSTER_CONF=/etc/postgresql-common/createcluster.d/contact_block.conf
+    echo 'create_main_cluster = false' >"$CLUSTER_CONF"
     export DEBIAN_FRONTEND=noninteractive
     if ! { apt-get -qy update && apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends \
             "${missing[@]}"; } </dev/null >"$SCRATCH/apt.log" 2>&1; then
         cat "$SCRATCH/apt.log"
         die 'the packages could not be installed'
     fi
-    [ -z "$CLUSTER_CONF" ] || rm -f "$CLUSTER_CONF"
+    rm -f "$CLUSTER_CONF"
 }
 
 # COMMAND...: in the copy of the source, for and beside the scratch server.
