@@ -70,7 +70,7 @@ sub problem_is
 	return $json->{detail};
 }
 
-my $document = '{"id": "CTT-1", "status": "Blocked", "name": "J\xc3\xbcrg"}';
+my $document = qq({"id": "CTT-1", "status": "Blocked", "name": "J\xc3\xbcrg"});
 my $ok = answer('200 OK', $document);
 
 # The four verbs: what goes upstream, and what comes back.
