@@ -140,7 +140,7 @@ WITH RECURSIVE nodes AS (
 	UNION ALL SELECT NULL, NULL, '{}', document FROM whole
 	UNION ALL SELECT relation, attnum, path || key, e.value FROM nodes,
 		jsonb_each(CASE jsonb_typeof(nodes.value) WHEN 'object' THEN nodes.value END) AS e WHERE key <> '$meta'
-), differences AS (
+), differences AS MATERIALIZED (
 	SELECT r.relation, r.attnum, path, CASE WHEN r.document #> path IS NULL THEN '-' ELSE '~' END AS kind
 		FROM results r, nodes n WHERE n.relation IS NULL AND r.document #> path[:cardinality(path) - 1] IS NOT NULL
 			AND (r.document #> path IS NULL OR r.document #> path <> value AND jsonb_typeof(value) <> 'object')

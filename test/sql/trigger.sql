@@ -165,6 +165,10 @@ INSERT INTO contacts (id, email, third_extra) VALUES ('other1', 'other1', 7), ('
 UPDATE contacts SET third_extra = 7 WHERE id = 'other2';
 SELECT id, status, stamps FROM contacts JOIN stamps USING (id) WHERE id LIKE 'other%' ORDER BY id;
 SELECT try($$UPDATE contacts SET third_extra = 7 WHERE id = 'd'$$);
+-- and it makes the generated column null, which is no change
+SELECT stamps FROM stamps WHERE id = 'upsert';
+UPDATE contacts SET email = email WHERE id = 'upsert';
+SELECT stamps FROM stamps WHERE id = 'upsert';
 -- one that keeps the row as it is keeps contact_block from changing it
 ALTER TABLE contacts DISABLE TRIGGER USER;
 INSERT INTO contacts (id, email, third_extra, created_at) VALUES ('other3', 'other3', 0, '2001-01-01');
