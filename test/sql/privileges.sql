@@ -130,6 +130,7 @@ BEGIN
 	END LOOP;
 END $$;
 -- what differs from the whole document: -gone, +new, ~another value
+SET jit = off;
 WITH RECURSIVE nodes AS (
 	SELECT relation, attnum, '{}'::text[] AS path, document AS value FROM results
 	UNION ALL SELECT NULL, NULL, '{}', document FROM whole

@@ -249,10 +249,12 @@ CREATE TRIGGER before BEFORE UPDATE ON contacts FOR EACH ROW EXECUTE FUNCTION tr
 CREATE TRIGGER after AFTER UPDATE ON contacts FOR EACH ROW EXECUTE FUNCTION trouble();
 SELECT round();
 SELECT c::text AS before FROM contacts c WHERE id = '1' \gset
-SET statement_timeout = '50ms';
 SET regress.trouble = 'sleep';
+SET statement_timeout = '300ms';
 SELECT contact_block('1');
+RESET statement_timeout;
 SET regress.trouble = 'late sleep';
+SET statement_timeout = '300ms';
 SELECT contact_block('1');
 RESET statement_timeout;
 SET regress.trouble = 'error';
