@@ -71,7 +71,7 @@ CREATE VIEW stamps AS SELECT id, status, blocked_reason, tableoid::regclass AS p
 SET contact_block.actor = 'ann';
 INSERT INTO contacts (id, email, status, created_by)
 	SELECT status || i, 'x@example.org', status, 'forged'
-	FROM generate_series(1, 12) AS i, unnest('{New,Active,Blocked,Deleted}'::text[]) AS status;
+	FROM generate_series(1, 16) AS i, unnest('{New,Active,Blocked,Deleted}'::text[]) AS status;
 SELECT partition, status, bool_and(id LIKE status || '%') AS right_status,
 	count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
 	FROM stamps GROUP BY 1, 2 ORDER BY partition::text COLLATE "C", 2;
