@@ -224,16 +224,20 @@ allows(const Transition *transition, const char *from)
 
 /*
  * Raise PT409.  Gateways put its message into the HTTP status line, so it is
- * constant; what it is about (each may be null) goes into the detail.
+ * constant; what it is about goes into the detail.  Each of the strings may be
+ * null; without a new status the detail does without it.
  */
 void
-cb_conflict(const char *id, const char *from, const char *to)
+cb_conflict(const char *id, const char *status, const char *new_status)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONTACT_CONFLICT),
 			 errmsg("the contact's status does not allow this"),
+			 new_status ?
 			 errdetail("Contact \"%s\" is %s and cannot become %s.",
-					   id ? id : "null", from ? from : "null", to ? to : "null")));
+					   id ? id : "null", status ? status : "null", new_status) :
+			 errdetail("Contact \"%s\" is %s.",
+					   id ? id : "null", status ? status : "null")));
 }
 
 PG_FUNCTION_INFO_V1(contact_audit);
@@ -313,7 +317,8 @@ contact_audit(PG_FUNCTION_ARGS)
 		{
 			transition = find_transition(status);
 			if (!transition || !allows(transition, old_status))
-				cb_conflict(column_string(oldtuple, desc, columns->id), old_status, status);
+				cb_conflict(column_string(oldtuple, desc, columns->id), old_status,
+							status ? status : "null");
 			stamps[UPDATED] = true;
 		}
 		else

@@ -133,7 +133,7 @@ try_change(const ContactCall *call, Change *change, Row *contact)
 	if (!take_contact(&rows, id, contact))
 		return false;
 	if (cb_audit_count == audit_count)
-		cb_not_set_up(call, "The audit trigger on \"contacts\" did not fire.");
+		cb_not_set_up(call, "The audit trigger on \"contacts\" did not fire: it is missing or disabled.");
 	/* another BEFORE trigger may have had its own idea */
 	if (strcmp(status_of(contact), change->to) != 0)
 		change_refused(id);
@@ -201,7 +201,7 @@ change_contact(FunctionCallInfo fcinfo, Change *change)
 		if (is_done(change, status, &contact))
 			break;
 		if (!starts_from(change, status))
-			cb_conflict(TextDatumGetCString(id), status, change->to);
+			cb_conflict(TextDatumGetCString(id), status, NULL);
 		if (tries == MAX_TRIES)
 			change_refused(id);
 

@@ -1,5 +1,5 @@
 -- contacts with the user's own types: an enum status, domains, varchar(n) and
--- timestamps without time zone or with fewer digits.
+-- timestamps without time zone or, at the end, with fewer digits.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA regress_own_types;
@@ -17,8 +17,8 @@ CREATE TABLE contacts (
 	blocked_reason reason,
 	user_id varchar(20),
 	created_at timestamp NOT NULL, created_by actor,
-	updated_at timestamp(0), updated_by varchar(8),
-	activated_at timestamptz(3), activated_by varchar,
+	updated_at timestamp, updated_by varchar(8),
+	activated_at timestamptz, activated_by varchar,
 	blocked_at timestamp, blocked_by actor,
 	deleted_at timestamp, deleted_by name
 );
@@ -127,5 +127,16 @@ SELECT contact_block('2') ->> 'status' AS status;
 SELECT contact_block('2', 'spam') ->> 'blockedReason' AS reason;
 SELECT contact_unblock('2') ->> 'status' AS status;
 SELECT try($$UPDATE contacts SET status = 'New' WHERE id = '2'$$);
+
+-- fewer digits: the stamps have no more, whatever DateStyle prints them like
+ALTER TABLE contacts ALTER created_at TYPE timestamptz(0), ALTER activated_at TYPE timestamp(0);
+SET TimeZone = 'Asia/Kolkata';
+SET DateStyle = 'Postgres, DMY';
+INSERT INTO contacts (id, email) VALUES ('digits', 'digits@example.org');
+SELECT created_at = date_trunc('second', created_at) AS created, activated_at = date_trunc('second', activated_at) AS activated,
+	abs(extract(epoch FROM clock_timestamp() - created_at)) < 60 AS is_now
+	FROM contacts WHERE id = 'digits';
+RESET TimeZone;
+RESET DateStyle;
 
 DROP SCHEMA regress_own_types CASCADE;
