@@ -10,7 +10,7 @@ CREATE FUNCTION bench.m(section text, item text, contestant text) RETURNS numeri
 DECLARE
     found numeric;
 BEGIN
-    SELECT value INTO STRICT found FROM bench.median AS m WHERE (m.section, m.item, m.contestant) = ($1, $2, $3);
+    SELECT value INTO STRICT found FROM bench.median AS r WHERE (r.section, r.item, r.contestant) = ($1, $2, $3);
     RETURN found;
 EXCEPTION WHEN no_data_found THEN
     RAISE 'not measured: %, %, %', section, item, contestant;
