@@ -5,39 +5,22 @@ CREATE FUNCTION bench.memory() RETURNS int8[] LANGUAGE sql
     RETURN ARRAY[(SELECT sum(used_bytes) FROM pg_backend_memory_contexts),
                  substring(pg_read_file('/proc/self/status') FROM 'RssAnon:\s+(\d+)')::int8 * 1024];
 
-CREATE PROCEDURE bench.many(contacts int, many int, INOUT early int8[], INOUT late int8[]) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE bench.many(verb text, contacts int, first int, calls int) LANGUAGE plpgsql AS $$
 DECLARE
-    blocks int := 0;
-    calls int := 0;
-    pass int;
     contact text;
     document jsonb;
 BEGIN
-    WHILE blocks < many LOOP
-        -- a short first pass: both verbs have run when the memory is measured
-        pass := least(CASE blocks WHEN 0 THEN 250 ELSE contacts END, many - blocks);
-        FOR verb IN 1 .. 2 LOOP
-            FOR n IN 1 .. pass LOOP
-                -- a prime for a stride visits every contact once
-                contact := 'CON-' || 10000000 + (blocks + n) * 7919::int8 % contacts;
-                IF verb = 1 THEN
-                    document := ours.contact_block(contact);
-                ELSE
-                    document := ours.contact_unblock(contact);
-                END IF;
-                calls := calls + 1;
-                IF calls % 100 = 0 THEN
-                    COMMIT;
-                END IF;
-                -- at 500 only so that the measurement itself is in use before it counts
-                IF calls IN (500, 1000) THEN
-                    early := bench.memory();
-                ELSIF calls = 2 * many THEN
-                    late := bench.memory();
-                END IF;
-            END LOOP;
-        END LOOP;
-        blocks := blocks + pass;
+    FOR n IN first .. first + calls - 1 LOOP
+        -- a prime for a stride visits every contact once
+        contact := 'CON-' || 10000000 + n * 7919::int8 % contacts;
+        IF verb = 'block' THEN
+            document := ours.contact_block(contact);
+        ELSE
+            document := ours.contact_unblock(contact);
+        END IF;
+        IF n % 100 = 0 THEN
+            COMMIT;
+        END IF;
     END LOOP;
 END $$;
 
@@ -47,7 +30,16 @@ SELECT pg_stat_force_next_flush();
 SELECT pg_stat_reset_single_table_counters('ours.contacts'::regclass);
 \o
 SELECT pg_indexes_size('ours.contacts') AS index_size, pg_relation_size('ours.contacts') AS table_size \gset
-CALL bench.many(:contacts, :many, NULL, NULL) \gset
+-- The memory is measured at top level, after the same statements, run before.
+SELECT format('CALL bench.many(%L, %s, %s, %s)', verb, :contacts, first, least(:contacts, 500 - first + 1))
+FROM generate_series(1, 500, :contacts) AS first, unnest('{block,unblock}'::text[]) AS verb
+ORDER BY first, verb \gexec
+SELECT bench.memory() AS early \gset
+SELECT bench.memory() AS early \gset
+SELECT format('CALL bench.many(%L, %s, %s, %s)', verb, :contacts, first, least(:contacts, :many - first + 1))
+FROM generate_series(501, :many, :contacts) AS first, unnest('{block,unblock}'::text[]) AS verb
+ORDER BY first, verb \gexec
+SELECT bench.memory() AS late \gset
 SELECT pg_stat_force_next_flush() \g /dev/null
 SELECT 'many', 'updates', '', n_tup_upd FROM pg_stat_user_tables WHERE relid = 'ours.contacts'::regclass
 UNION ALL
