@@ -11,11 +11,13 @@ set style data histograms
 set style histogram clustered gap 1
 set style fill solid 0.8 border
 set key top left
+set xrange [-0.7:2.7]
 plot dir.'/cost.dat' using 2:xtic(1) title 'block' linecolor 'dark-blue', \
      '' using 3 title 'unblock' linecolor 'skyblue'
 
 set title 'contact\_block by size of the table'
 set xlabel 'contacts'
+set autoscale x
 set logscale x
 set format x '10^{%L}'
 set key off

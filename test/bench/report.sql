@@ -96,7 +96,7 @@ FROM unnest('{index size,table size}'::text[]) AS what;
 \set cost :plot '/cost.dat'
 \o :cost
 SELECT format('"%s" %s %s', name, bench.m('server', 'block', contestant), bench.m('server', 'unblock', contestant))
-FROM (VALUES ('bare UPDATE', 'floor'), ('contact\_block', 'ours'), ('PL/pgSQL', 'rival')) AS c (name, contestant);
+FROM (VALUES ('floor', 'floor'), ('ours', 'ours'), ('PL/pgSQL', 'rival')) AS c (name, contestant);
 \set growth_data :plot '/growth.dat'
 \o :growth_data
 SELECT format('%s %s', size, bench.m('growth', size, 'ours'))
