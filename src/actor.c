@@ -51,11 +51,18 @@ cb_define_settings(void)
 							   PGC_SUSET,
 							   0,
 							   NULL, NULL, NULL);
+
+	/*
+	 * A value from the start of the session (PGOPTIONS) hides the one of the
+	 * database or role, and is refused here when it is not a superuser's.
+	 * What is left then is the boot value, so that must not be trust.
+	 */
 	DefineCustomBoolVariable("contact_block.trust_actor",
 							 "Believes contact_block.actor, request.jwt.claims and the role.",
 							 "Off: the session's login is recorded.",
 							 &trust_actor,
-							 true,
+							 process_shared_preload_libraries_in_progress ||
+							 GetConfigOption("contact_block.trust_actor", true, false) == NULL,
 							 PGC_SUSET,
 							 0,
 							 NULL, NULL, NULL);

@@ -75,7 +75,10 @@ typedef struct ContactColumns
 	Bitmapset  *audit_set;		/* the same, to ask for membership */
 } ContactColumns;
 
-/* How often the trigger has done its work in this session. */
+/*
+ * How often the trigger has done its work in this session, on whatever
+ * relation.  It only grows; a caller looks at what it grew by.
+ */
 uint64		cb_audit_count = 0;
 
 static int
@@ -142,25 +145,26 @@ column_string(HeapTuple tuple, TupleDesc desc, int attnum)
 }
 
 /*
- * The value to store in a column, from a value of the type that the column
- * should have.  For a user's own type (varchar(40), timestamp, a domain) it
- * goes through text, so that the type's own checks apply.
+ * The value to store in a column, from a timestamptz or text, which the column
+ * should have for a type.  For a user's own type (varchar(40), timestamp(0), a
+ * domain) it goes through its input function, so that the type's own checks
+ * and precision apply.
  */
 static Datum
 column_value(TupleDesc desc, int attnum, Oid type, Datum value)
 {
 	Form_pg_attribute attribute = TupleDescAttr(desc, attnum - 1);
-	Oid			output;
+	char	   *string;
 	Oid			input;
 	Oid			ioparam;
-	bool		is_varlena;
 
-	if (attribute->atttypid == type)
+	if (attribute->atttypid == type && attribute->atttypmod < 0)
 		return value;
-	getTypeOutputInfo(type, &output, &is_varlena);
+	/* ISO, with the offset from UTC: it means the same under any setting */
+	string = type == TEXTOID ? TextDatumGetCString(value) :
+		pstrdup(timestamptz_to_str(DatumGetTimestampTz(value)));
 	getTypeInputInfo(attribute->atttypid, &input, &ioparam);
-	return OidInputFunctionCall(input, OidOutputFunctionCall(output, value),
-								ioparam, attribute->atttypmod);
+	return OidInputFunctionCall(input, string, ioparam, attribute->atttypmod);
 }
 
 /*
@@ -220,16 +224,20 @@ allows(const Transition *transition, const char *from)
 
 /*
  * Raise PT409.  Gateways put its message into the HTTP status line, so it is
- * constant; what it is about (each may be null) goes into the detail.
+ * constant; what it is about goes into the detail.  Each of the strings may be
+ * null; without a new status the detail does without it.
  */
 void
-cb_conflict(const char *id, const char *from, const char *to)
+cb_conflict(const char *id, const char *status, const char *new_status)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONTACT_CONFLICT),
 			 errmsg("the contact's status does not allow this"),
+			 new_status ?
 			 errdetail("Contact \"%s\" is %s and cannot become %s.",
-					   id ? id : "null", from ? from : "null", to ? to : "null")));
+					   id ? id : "null", status ? status : "null", new_status) :
+			 errdetail("Contact \"%s\" is %s.",
+					   id ? id : "null", status ? status : "null")));
 }
 
 PG_FUNCTION_INFO_V1(contact_audit);
@@ -309,7 +317,8 @@ contact_audit(PG_FUNCTION_ARGS)
 		{
 			transition = find_transition(status);
 			if (!transition || !allows(transition, old_status))
-				cb_conflict(column_string(oldtuple, desc, columns->id), old_status, status);
+				cb_conflict(column_string(oldtuple, desc, columns->id), old_status,
+							status ? status : "null");
 			stamps[UPDATED] = true;
 		}
 		else
@@ -329,7 +338,7 @@ contact_audit(PG_FUNCTION_ARGS)
 
 	if (stamps[CREATED] || stamps[UPDATED])
 	{
-		/* the row is locked by now, so these readings follow each other */
+		/* a row to update is locked by now: a later change reads the clock later */
 		Datum		at = TimestampTzGetDatum(GetCurrentTimestamp());
 		Datum		by = CStringGetTextDatum(cb_actor());
 

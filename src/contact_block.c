@@ -18,8 +18,9 @@ CB_MODULE_MAGIC;
 
 /*
  * How often a change is tried before it is taken for forbidden.  A row that
- * changed under way is locked after the first try, so the second one meets
- * it as it was seen; one more is for a row that was deleted and made again.
+ * changed under way is locked after the first try, so that the second one
+ * meets it in the status that it was locked in; one more is for a row that
+ * was deleted and made again.
  */
 #define MAX_TRIES 3
 
@@ -68,6 +69,34 @@ contact_not_found(Datum id)
 			 errdetail("There is no contact \"%s\".", TextDatumGetCString(id))));
 }
 
+static void
+change_refused(Datum id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to change the contact"),
+			 errdetail("Row security or a trigger keeps contact \"%s\" as it is.",
+					   TextDatumGetCString(id))));
+}
+
+/*
+ * Take the contact from what a statement returned.  Returns whether it is
+ * there.  Raises 21000 when it is there more than once, which only a table of
+ * the user's own can bring about.
+ */
+static bool
+take_contact(const Rows *rows, Datum id, Row *contact)
+{
+	if (rows->count > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("more than one contact has this id"),
+				 errdetail("The id is \"%s\".", TextDatumGetCString(id))));
+	if (rows->count > 0)
+		*contact = cb_fetch_row(rows, 0);
+	return rows->count > 0;
+}
+
 /*
  * Read the contact with the given statement.  Returns whether it is there for
  * the caller.
@@ -78,32 +107,39 @@ read_contact(const ContactCall *call, Statement statement, Datum id,
 {
 	Rows		rows = cb_run(call, statement, &id, read_only);
 
-	if (rows.count > 0)
-		*contact = cb_fetch_row(&rows, 0);
-	return rows.count > 0;
+	return take_contact(&rows, id, contact);
+}
+
+/* The contact's status, "null" if it has none. */
+static const char *
+status_of(const Row *contact)
+{
+	if (cb_isnull(contact, CONTACTS_STATUS))
+		return "null";
+	return TextDatumGetCString(cb_value(contact, CONTACTS_STATUS));
 }
 
 /*
- * Make the change, if the contact is in a status that it starts from.
- * Returns whether it was.
+ * Make the change, if the contact is in a status that it starts from and the
+ * caller may.  Returns whether it was made.
  */
 static bool
 try_change(const ContactCall *call, Change *change, Row *contact)
 {
+	Datum		id = change->parameters[0];
 	uint64		audit_count = cb_audit_count;
 	Rows		rows = cb_run(call, change->statement, change->parameters, false);
 
-	if (rows.count == 0)
+	if (!take_contact(&rows, id, contact))
 		return false;
-	if (rows.count > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_CARDINALITY_VIOLATION),
-				 errmsg("more than one contact has this id"),
-				 errdetail("The id is \"%s\".",
-						   TextDatumGetCString(change->parameters[0]))));
 	if (cb_audit_count == audit_count)
-		cb_not_set_up(call, "The audit trigger on \"contacts\" did not fire.");
-	*contact = cb_fetch_row(&rows, 0);
+		cb_not_set_up(call, "The audit trigger on \"contacts\" did not fire: it is missing or disabled.");
+	/* another BEFORE trigger may have had its own idea */
+	if (strcmp(status_of(contact), change->to) != 0)
+		change_refused(id);
+	/* an AFTER trigger may have changed the row once more */
+	if (cb_audit_count > audit_count + 1)
+		(void) read_contact(call, SELECT_CONTACT, id, false, contact);
 	return true;
 }
 
@@ -161,18 +197,13 @@ change_contact(FunctionCallInfo fcinfo, Change *change)
 		/* nothing was changed: see why, in the row as it is now */
 		if (!read_contact(&call, SELECT_CONTACT, id, false, &contact))
 			contact_not_found(id);
-		status = cb_isnull(&contact, CONTACTS_STATUS) ? "null" :
-			TextDatumGetCString(cb_value(&contact, CONTACTS_STATUS));
+		status = status_of(&contact);
 		if (is_done(change, status, &contact))
 			break;
 		if (!starts_from(change, status))
-			cb_conflict(TextDatumGetCString(id), status, change->to);
+			cb_conflict(TextDatumGetCString(id), status, NULL);
 		if (tries == MAX_TRIES)
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied to change the contact"),
-					 errdetail("Row security or a trigger keeps contact \"%s\" as it is.",
-							   TextDatumGetCString(id))));
+			change_refused(id);
 
 		/*
 		 * The change would be possible now.  Either the row has just come

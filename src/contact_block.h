@@ -169,7 +169,7 @@ extern const char *cb_actor(void);
 
 /* audit.c */
 extern uint64 cb_audit_count;
-pg_noreturn extern void cb_conflict(const char *id, const char *from, const char *to);
+pg_noreturn extern void cb_conflict(const char *id, const char *status, const char *new_status);
 
 /* relations.c */
 extern void cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call);

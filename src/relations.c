@@ -11,6 +11,7 @@
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
@@ -259,10 +260,12 @@ check_relation(Oid schema, RelationNumber number, Oid relid,
 	char		kind = get_rel_relkind(relid);
 	int			nmissing = 0;
 
-	if (number == CONTACTS && kind != RELKIND_RELATION &&
-		kind != RELKIND_PARTITIONED_TABLE)
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE &&
+		(number == CONTACTS ||
+		 (kind != RELKIND_VIEW && kind != RELKIND_MATVIEW && kind != RELKIND_FOREIGN_TABLE)))
 	{
-		appendStringInfo(detail, "%s is not an ordinary or partitioned table.\n", name);
+		appendStringInfo(detail, "%s is not %s.\n", name,
+						 number == CONTACTS ? "an ordinary or partitioned table" : "a table or view");
 		appendStringInfo(hint, "Rename %s or move it to another schema.\n", name);
 		return true;
 	}
@@ -299,7 +302,7 @@ check_relation(Oid schema, RelationNumber number, Oid relid,
 	return nmissing > 0;
 }
 
-/* Is the audit trigger on this relation, under whatever name? */
+/* Is the audit trigger on this relation, whole, under whatever name? */
 static bool
 has_trigger(Oid relid, Oid function)
 {
@@ -307,7 +310,14 @@ has_trigger(Oid relid, Oid function)
 	bool		found = false;
 
 	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
-		found |= rel->trigdesc->triggers[i].tgfoid == function;
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+		found |= trigger->tgfoid == function &&
+			TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			TRIGGER_FOR_INSERT(trigger->tgtype) && TRIGGER_FOR_UPDATE(trigger->tgtype) &&
+			trigger->tgnattr == 0 && trigger->tgqual == NULL;
+	}
 	relation_close(rel, NoLock);
 	return found;
 }

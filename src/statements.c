@@ -3,9 +3,12 @@
  * statements.c
  *	  Every SQL text of the calls, and its kept plan.
  *
- * The texts name everything with its schema and cast every column that they
- * return, so neither a search_path nor a changed column type can turn them
- * into something else.  PostgreSQL plans a kept plan anew when something that
+ * The texts name everything with its schema, cast every column that they
+ * return, and never write relation.column, which PostgreSQL would take for a
+ * function of the search_path where that column is missing.  So neither a
+ * search_path nor a changed relation can turn them into something else.
+ *
+ * PostgreSQL plans a kept plan anew when something that
  * it depends on has changed; what the text itself depends on, the name of the
  * schema and the columns that the caller may read, is the key of the cache.
  *
@@ -23,12 +26,12 @@
 #include "contact_block.h"
 
 #define EQUALS "OPERATOR(pg_catalog.=)"
-#define BY_ID(relation) " WHERE " relation ".id " EQUALS " $1"
-#define STATUS_IS(status) "contacts.status " EQUALS " '" status "'"
+#define BY_ID " WHERE id " EQUALS " $1"
+#define STATUS_IS(status) "status " EQUALS " '" status "'"
 
 /* An UPDATE that changes nothing unless the condition holds */
 #define UPDATE(set, condition) \
-	"UPDATE {contacts} SET " set BY_ID("contacts") " AND (" condition ")" \
+	"UPDATE {contacts} SET " set BY_ID " AND (" condition ")" \
 	" RETURNING {contacts.*}"
 
 /*
@@ -58,8 +61,8 @@ static const StatementInfo statements[N_STATEMENTS] = {
 		CONTACTS,
 		UPDATE("status = 'Blocked', blocked_reason = $2",
 			   STATUS_IS("Active") " OR " STATUS_IS("Blocked")
-			   " AND (contacts.blocked_reason IS NULL OR"
-			   " contacts.blocked_reason OPERATOR(pg_catalog.<>) $2)"),
+			   " AND (blocked_reason IS NULL OR blocked_reason::pg_catalog.text"
+			   " COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.<>) $2)"),
 		2, {TEXTOID, TEXTOID}
 	},
 	[BLOCK_CONTACT_WITH_UNREADABLE_REASON] = {
@@ -80,46 +83,47 @@ static const StatementInfo statements[N_STATEMENTS] = {
 	},
 	[LOCK_CONTACT] = {
 		CONTACTS,
-		"SELECT {contacts.*} FROM {contacts}" BY_ID("contacts") " FOR NO KEY UPDATE",
+		"SELECT {contacts.*} FROM {contacts}" BY_ID " FOR NO KEY UPDATE",
 		1, {TEXTOID}
 	},
 	[SELECT_CONTACT] = {
 		CONTACTS,
-		"SELECT {contacts.*} FROM {contacts}" BY_ID("contacts"),
+		"SELECT {contacts.*} FROM {contacts}" BY_ID,
 		1, {TEXTOID}
 	},
 	[SELECT_OPT_OUTS] = {
 		CATEGORIES,
-		"SELECT {categories.*}, contact_opt_outs.last_used::pg_catalog.timestamptz FROM {contact_opt_outs},"
+		"SELECT category.*, opt_out.last_used FROM"
+		" (SELECT category_id, last_used::pg_catalog.timestamptz FROM {contact_opt_outs}"
+		" WHERE contact_id " EQUALS " $1) AS opt_out,"
 		" LATERAL (SELECT {categories.*} FROM {categories}"
-		" WHERE categories.id " EQUALS " contact_opt_outs.category_id OFFSET 0) AS categories"
-		" WHERE contact_opt_outs.contact_id " EQUALS " $1"
-		" ORDER BY contact_opt_outs.category_id::pg_catalog.text COLLATE pg_catalog.\"C\"",
+		" WHERE id " EQUALS " opt_out.category_id OFFSET 0) AS category"
+		" ORDER BY opt_out.category_id::pg_catalog.text COLLATE pg_catalog.\"C\"",
 		1, {TEXTOID}
 	},
 	[SELECT_USER] = {
 		USERS,
-		"SELECT {users.*} FROM {users}" BY_ID("users"),
+		"SELECT {users.*} FROM {users}" BY_ID,
 		1, {TEXTOID}
 	},
 	[SELECT_ACCOUNT] = {
 		ACCOUNTS,
-		"SELECT {accounts.*} FROM {accounts}" BY_ID("accounts"),
+		"SELECT {accounts.*} FROM {accounts}" BY_ID,
 		1, {TEXTOID}
 	},
 	[SELECT_ACCOUNTS] = {
 		ACCOUNTS,
-		"SELECT {accounts.*} FROM {account_users},"
+		"SELECT account.* FROM"
+		" (SELECT account_id FROM {account_users} WHERE user_id " EQUALS " $1) AS account_user,"
 		" LATERAL (SELECT {accounts.*} FROM {accounts}"
-		" WHERE accounts.id " EQUALS " account_users.account_id OFFSET 0) AS accounts"
-		" WHERE account_users.user_id " EQUALS " $1"
-		" ORDER BY account_users.account_id::pg_catalog.text COLLATE pg_catalog.\"C\"",
+		" WHERE id " EQUALS " account_user.account_id OFFSET 0) AS account"
+		" ORDER BY account_user.account_id::pg_catalog.text COLLATE pg_catalog.\"C\"",
 		1, {TEXTOID}
 	},
 	[SELECT_ACTORS] = {
 		USERS,
-		"SELECT users.id::pg_catalog.text, users.name::pg_catalog.text, users.icon::pg_catalog.text"
-		" FROM {users} WHERE users.id " EQUALS " ANY ($1)",
+		"SELECT id::pg_catalog.text, name::pg_catalog.text, icon::pg_catalog.text"
+		" FROM {users} WHERE id " EQUALS " ANY ($1)",
 		1, {TEXTARRAYOID}
 	}
 };
@@ -152,7 +156,7 @@ append_columns(StringInfo sql, const RelationInfo *relation, ColumnSet hidden)
 		if (hidden & COLUMN(column))
 			appendStringInfoString(sql, "NULL");
 		else
-			appendStringInfo(sql, "%s.%s", relation->name, cb_columns[column].name);
+			appendStringInfoString(sql, cb_columns[column].name);
 		appendStringInfo(sql, "::pg_catalog.%s", cb_columns[column].type);
 	}
 }
@@ -251,7 +255,7 @@ cb_run(const ContactCall *call, Statement statement, Datum *parameters,
 
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
-	/* a rule may have put a statement that returns nothing in its place */
+	/* an INSTEAD rule may have put something that returns no rows in its place */
 	rows.count = SPI_tuptable ? SPI_tuptable->numvals : 0;
 	rows.table = SPI_tuptable;
 	rows.relation = statements[statement].returns;
@@ -259,11 +263,14 @@ cb_run(const ContactCall *call, Statement statement, Datum *parameters,
 }
 
 /*
- * Return a row, counted from 0, as the columns of its first relation.
+ * Return a row, counted from 0, as the columns of its first relation.  Raises
+ * 23502 when it has no key: what is looked up by it next must not be null.
+ * Only a trigger, a rule or a view of the user's can bring that about.
  */
 Row
 cb_fetch_row(const Rows *rows, uint64 number)
 {
+	const RelationInfo *relation = &cb_relations[rows->relation];
 	TupleDesc	desc = rows->table->tupdesc;
 	Row			row;
 
@@ -271,6 +278,11 @@ cb_fetch_row(const Rows *rows, uint64 number)
 	row.isnull = (bool *) palloc(desc->natts * sizeof(bool));
 	row.relation = rows->relation;
 	heap_deform_tuple(rows->table->vals[number], desc, row.values, row.isnull);
+	if (row.isnull[0])
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("a row of relation \"%s\" has no %s",
+						relation->name, cb_columns[relation->first].name)));
 	return row;
 }
 

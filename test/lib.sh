@@ -9,7 +9,7 @@
 # comes, the processes and the folder are gone; packages stay.
 
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-SCRATCH='' CLUSTER_CONF='' AS=()
+SCRATCH='' APT_FILES=() AS=()
 
 say() { printf '\n== %s\n' "$*"; }
 die() { echo "${0##*/}: $*" >&2; exit 2; }
@@ -23,7 +23,7 @@ processes() {
 cleanup() {
     local signal pids
     trap '' INT TERM HUP
-    [ -z "$CLUSTER_CONF" ] || rm -f "$CLUSTER_CONF"
+    rm -f "${APT_FILES[@]}"
     [ -n "$SCRATCH" ] || return 0
     # QUIT is a server's immediate shutdown, TERM for those who ignore that;
     # they have 10 seconds
@@ -73,17 +73,27 @@ Install them, or run this as root, which does:
     apt-get install --no-install-recommends ${missing[*]}"
 
     say "Installing ${missing[*]}"
-    # Debian would make and start a cluster of its own
+    # Debian would make a cluster of its own and start every service
     mkdir -p /etc/postgresql-common/createcluster.d
-    CLUSTER_CONF=/etc/postgresql-common/createcluster.d/contact_block.conf
-    echo 'create_main_cluster = false' >"$CLUSTER_CONF"
+    APT_FILES=(/etc/postgresql-common/createcluster.d/contact_block.conf)
+    echo 'create_main_cluster = false' >"${APT_FILES[0]}"
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        APT_FILES+=(/usr/sbin/policy-rc.d)
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+        chmod 755 /usr/sbin/policy-rc.d
+    fi
     export DEBIAN_FRONTEND=noninteractive
     if ! { apt-get -qy update && apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends \
             "${missing[@]}"; } </dev/null >"$SCRATCH/apt.log" 2>&1; then
         cat "$SCRATCH/apt.log"
         die 'the packages could not be installed'
     fi
-    rm -f "$CLUSTER_CONF"
+    rm -f "${APT_FILES[@]}"
+    for p in nginx pgbouncer; do       # nor are they to start with the machine
+        if [[ " ${missing[*]} " == *" $p"* ]] && [ -d /run/systemd/system ]; then
+            systemctl -q disable "$p" || :
+        fi
+    done
 }
 
 # COMMAND...: in the copy of the source, for and beside the scratch server.

@@ -42,10 +42,8 @@ ALTER TABLE contacts ATTACH PARTITION contacts_1 FOR VALUES WITH (MODULUS 4, REM
 
 SELECT contact_block_setup();
 
--- one partition is itself partitioned, and came after the set-up
-CREATE TABLE contacts_2 (LIKE contacts_1 INCLUDING DEFAULTS) PARTITION BY HASH (id);
-CREATE TABLE contacts_2_0 PARTITION OF contacts_2 FOR VALUES WITH (MODULUS 8, REMAINDER 2);
-CREATE TABLE contacts_2_1 PARTITION OF contacts_2 FOR VALUES WITH (MODULUS 8, REMAINDER 6);
+-- two more came after the set-up, one of them laid out like contacts_1
+CREATE TABLE contacts_2 (LIKE contacts_1 INCLUDING DEFAULTS);
 ALTER TABLE contacts ATTACH PARTITION contacts_2 FOR VALUES WITH (MODULUS 4, REMAINDER 2);
 CREATE TABLE contacts_3 PARTITION OF contacts FOR VALUES WITH (MODULUS 4, REMAINDER 3);
 
@@ -57,7 +55,7 @@ SELECT conrelid::regclass AS relation, pg_get_constraintdef(oid) FROM pg_constra
 	WHERE confrelid = 'contacts'::regclass AND conparentid = 0;
 
 -- who did what; the numbers tell the order of the times in this row
-CREATE VIEW stamps AS SELECT id, (
+CREATE VIEW stamps AS SELECT id, status, blocked_reason, tableoid::regclass AS partition, (
 	SELECT string_agg(concat_ws(' ', number, event, who), ', ' ORDER BY number, position)
 	FROM (SELECT *, dense_rank() OVER (ORDER BY at) AS number
 		  FROM (VALUES (1, 'created', created_at, created_by),
@@ -73,34 +71,35 @@ CREATE VIEW stamps AS SELECT id, (
 SET contact_block.actor = 'ann';
 INSERT INTO contacts (id, email, status, created_by)
 	SELECT status || i, 'x@example.org', status, 'forged'
-	FROM generate_series(1, 24) AS i, unnest('{New,Active,Blocked,Deleted}'::text[]) AS status;
-SELECT contacts.tableoid::regclass AS partition, status, bool_and(id LIKE status || '%') AS right_status,
+	FROM generate_series(1, 16) AS i, unnest('{New,Active,Blocked,Deleted}'::text[]) AS status;
+SELECT partition, status, bool_and(id LIKE status || '%') AS right_status,
 	count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
-	FROM contacts JOIN stamps USING (id) GROUP BY 1, 2 ORDER BY contacts.tableoid::regclass::text COLLATE "C", 2;
+	FROM stamps GROUP BY 1, 2 ORDER BY partition::text COLLATE "C", 2;
 
--- the functions, on all of them
+-- the functions, on one contact of each status in partitions of both kinds
 SET contact_block.actor = 'bob';
-SELECT contact_block(id) ->> 'status' AS status, count(*) FROM contacts WHERE id LIKE 'Active%' GROUP BY 1;
-SELECT contact_block(id, 'spam') ->> 'blockedReason' AS reason, count(*) FROM contacts WHERE id LIKE 'Blocked%' GROUP BY 1;
-SELECT contact_unblock(id) ->> 'status' AS status, count(*) FROM contacts WHERE id LIKE 'Blocked%' GROUP BY 1;
-SELECT contact_delete(id) ->> 'status' AS status, count(*) FROM contacts WHERE id LIKE 'Blocked%' GROUP BY 1;
-SELECT substring(id FROM '\D+') AS first, status, blocked_reason,
-	count(DISTINCT contacts.tableoid) AS partitions, count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
-	FROM contacts JOIN stamps USING (id) GROUP BY 1, 2, 3 ORDER BY 1, 2;
--- the same as the document says
-SELECT count(*) FROM contacts, LATERAL (SELECT contact_document(id) AS document OFFSET 0) AS d
-	WHERE document #>> '{audit,blocked,by,id}' IS DISTINCT FROM blocked_by
-		OR document ->> 'status' IS DISTINCT FROM status
-		OR document ->> 'email' IS DISTINCT FROM 'x@example.org';
+CREATE TABLE chosen AS SELECT DISTINCT ON (tableoid, status) id, status AS was FROM contacts
+	WHERE tableoid IN ('contacts_0'::regclass, 'contacts_1'::regclass) ORDER BY tableoid, status, id;
+SELECT document ->> 'status' AS status, document #>> '{audit,blocked,by,id}' AS by, document ->> 'email' AS email, count(*)
+	FROM chosen, contact_block(id) AS document WHERE was = 'Active' GROUP BY 1, 2, 3;
+SELECT document ->> 'blockedReason' AS reason, document #>> '{audit,blocked,by,id}' AS by, count(*)
+	FROM chosen, contact_block(id, 'spam') AS document WHERE was = 'Blocked' GROUP BY 1, 2;
+SELECT document ->> 'status' AS status, document #>> '{audit,activated,by,id}' AS by, count(*)
+	FROM chosen, contact_unblock(id) AS document WHERE was = 'Blocked' GROUP BY 1, 2;
+SELECT document ->> 'status' AS status, document #>> '{audit,deleted,by,id}' AS by, count(*)
+	FROM chosen, contact_delete(id) AS document WHERE was = 'Blocked' GROUP BY 1, 2;
+SELECT partition, was, status, blocked_reason, stamps FROM stamps JOIN chosen USING (id)
+	ORDER BY partition::text COLLATE "C", was;
+SELECT count(*) FROM contacts WHERE updated_at IS NOT NULL;
 
 -- one UPDATE over all partitions, directly on one, COPY
 SET contact_block.actor = 'cid';
 UPDATE contacts SET status = 'Active', created_by = 'forged' WHERE id LIKE 'New%';
-SELECT status, count(DISTINCT contacts.tableoid) AS partitions, count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
-	FROM contacts JOIN stamps USING (id) WHERE id LIKE 'New%' GROUP BY 1;
+SELECT status, count(DISTINCT partition) AS partitions, count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
+	FROM stamps WHERE id LIKE 'New%' GROUP BY 1;
 UPDATE contacts_1 SET status = 'Blocked', blocked_by = 'forged' WHERE id LIKE 'New%';
-SELECT contacts.tableoid::regclass AS partition, status, count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
-	FROM contacts JOIN stamps USING (id) WHERE id LIKE 'New%' GROUP BY 1, 2 ORDER BY contacts.tableoid::regclass::text COLLATE "C";
+SELECT partition, status, count(DISTINCT stamps) AS kinds, min(stamps) AS stamps
+	FROM stamps WHERE id LIKE 'New%' GROUP BY 1, 2 ORDER BY partition::text COLLATE "C";
 UPDATE contacts SET email = email, blocked_by = NULL WHERE id LIKE 'New%';
 SELECT count(*) FROM contacts WHERE tableoid = 'contacts_1'::regclass AND id LIKE 'New%' AND blocked_by IS NULL;
 DELETE FROM contacts WHERE id LIKE 'New%';
@@ -114,7 +113,7 @@ New6	6	Blocked	x
 New7	7	Blocked	x
 New8	8	Blocked	x
 \.
-SELECT stamps, count(*) FROM contacts JOIN stamps USING (id) WHERE id LIKE 'New%' GROUP BY 1;
+SELECT stamps, count(*) FROM stamps WHERE id LIKE 'New%' GROUP BY 1;
 
 -- a wrong transition in one partition changes none
 \set VERBOSITY sqlstate

@@ -24,19 +24,15 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, nullif(detail, ''), nullif(hint, ''));
 END $$;
 
--- call everything on contact 1: one line for what does not change, true if
--- the document is what it was when the session was cold
+-- block and unblock contact 1; true if its document is then what it was when
+-- the session was cold
 CREATE TABLE regress_warm_helper.cold (document jsonb);
 CREATE FUNCTION regress_warm_helper.round() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-	blocked jsonb;
-	unblocked jsonb;
+	blocked jsonb := contact_block('1', 'spam');
 BEGIN
-	blocked := contact_block('1', 'spam');
-	unblocked := contact_unblock('1');
-	RETURN concat_ws(' ', blocked ->> 'status', blocked ->> 'blockedReason',
-		contact_block('1') #>> '{audit,blocked,by,id}', contact_unblock('1') ->> 'status',
-		contact_document('1') - 'audit' = document) FROM cold;
+	RETURN concat_ws(' ', blocked ->> 'status', blocked ->> 'blockedReason', blocked #>> '{audit,blocked,by,id}',
+		contact_unblock('1') - 'audit' = document) FROM cold;
 END $$;
 
 SET contact_block.actor = '1';
@@ -51,10 +47,14 @@ INSERT INTO cold SELECT contact_document('1') - 'audit';
 SELECT round();
 
 -- ALTER TABLE ADD and DROP COLUMN, on each relation
-SELECT format('ALTER TABLE %I ADD COLUMN first_extra int DEFAULT 1, ADD COLUMN last_extra text', relation),
-	'SELECT round()', format('ALTER TABLE %I DROP COLUMN first_extra', relation), 'SELECT round()'
-	FROM unnest('{accounts,users,account_users,categories,contacts,contact_opt_outs}'::text[]) AS relation
+CREATE TABLE regress_warm_helper.relations AS
+	SELECT unnest('{accounts,users,account_users,categories,contacts,contact_opt_outs}'::name[]) AS relation;
+SELECT format('ALTER TABLE %I ADD COLUMN first_extra int DEFAULT 1, ADD COLUMN last_extra text', relation) FROM relations
 \gexec
+SELECT round();
+SELECT format('ALTER TABLE %I DROP COLUMN first_extra', relation) FROM relations
+\gexec
+SELECT round();
 
 -- a column that is needed goes: an error; comes back: fine
 ALTER TABLE contacts DROP COLUMN name;
@@ -95,7 +95,7 @@ EXCEPTION WHEN raise_exception THEN
 END $$;
 CREATE TABLE regress_warm_helper.columns AS
 	SELECT relname, attnum, attname, atttypid = 'text'::regtype AS is_text,
-		attname IN ('id', 'user_id', 'account_id', 'contact_id', 'category_id', 'current_account_id') AS is_key
+		attname LIKE '%id' OR relname = 'contacts' AND attname IN ('status', 'blocked_reason') AS is_key
 	FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
 	WHERE relnamespace = 'regress_warm'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
 		AND attname <> 'last_extra';
@@ -106,15 +106,17 @@ SELECT relname, try_with(format('ALTER TABLE %I ', relname)
 SELECT relname, try_with(format('ALTER TABLE %I ', relname)
 		|| string_agg(format('ALTER COLUMN %I TYPE timestamp', attname), ', ')) AS timestamp
 	FROM columns WHERE NOT is_text GROUP BY relname ORDER BY relname COLLATE "C";
--- each alone, as they should not be
+-- and as they should not be: those that are only shown
+SELECT relname, try_with(format('ALTER TABLE %I ', relname) || string_agg(format('ALTER COLUMN %1$I TYPE int USING '
+		|| $$CASE WHEN %1$I ~ '^\d+$' THEN %1$I::int WHEN %1$I IS NOT NULL THEN 0 END$$, attname), ', ')) AS int
+	FROM columns WHERE is_text AND NOT is_key GROUP BY relname ORDER BY relname COLLATE "C";
+SELECT relname, try_with(format('ALTER TABLE %I ', relname) || string_agg(
+		format('ALTER COLUMN %1$I TYPE int USING extract(epoch FROM %1$I)', attname), ', ')) AS int
+	FROM columns WHERE NOT is_text GROUP BY relname ORDER BY relname COLLATE "C";
+-- and those that are compared, each alone
 SELECT relname, attname, try_with(format('ALTER TABLE %I ALTER COLUMN %2$I TYPE int USING '
-		|| $$CASE WHEN %2$I ~ '^\d+$' THEN %2$I::int WHEN %2$I IS NOT NULL THEN 0 END$$, relname, attname)) AS int
-	FROM columns WHERE is_text ORDER BY relname COLLATE "C", attnum;
-SELECT relname, attname, try_with(format('ALTER TABLE %I ALTER COLUMN %2$I TYPE int USING extract(epoch FROM %2$I)',
-		relname, attname)) AS int
-	FROM columns WHERE NOT is_text ORDER BY relname COLLATE "C", attnum;
-SELECT relname, attname, try_with(format('ALTER TABLE %I ALTER COLUMN %2$I TYPE uuid USING md5(%2$I)::uuid',
-		relname, attname)) AS uuid
+		|| $$CASE WHEN %2$I ~ '^\d+$' THEN %2$I::int WHEN %2$I IS NOT NULL THEN 0 END$$, relname, attname)) AS int,
+	try_with(format('ALTER TABLE %I ALTER COLUMN %2$I TYPE uuid USING md5(%2$I)::uuid', relname, attname)) AS uuid
 	FROM columns WHERE is_key ORDER BY relname COLLATE "C", attnum;
 -- and once for good
 ALTER TABLE contacts ALTER COLUMN id TYPE int USING id::int;
@@ -128,9 +130,10 @@ SELECT round();
 SELECT format('ALTER TABLE %I RENAME TO %I', relation, 'my_' || relation),
 	format('CREATE VIEW %I AS SELECT * FROM %I', relation, 'my_' || relation), 'SELECT round()',
 	format('DROP VIEW %I', relation), 'SELECT try($$SELECT contact_block($_$1$_$)$$)',
-	format('ALTER TABLE %I RENAME TO %I', 'my_' || relation, relation), 'SELECT round()'
-	FROM unnest('{accounts,users,account_users,categories,contacts,contact_opt_outs}'::text[]) AS relation
+	format('ALTER TABLE %I RENAME TO %I', 'my_' || relation, relation)
+	FROM relations
 \gexec
+SELECT round();
 CREATE TEMPORARY TABLE contacts (id text);
 CREATE TEMPORARY TABLE users (id int);
 SELECT round();
@@ -246,10 +249,12 @@ CREATE TRIGGER before BEFORE UPDATE ON contacts FOR EACH ROW EXECUTE FUNCTION tr
 CREATE TRIGGER after AFTER UPDATE ON contacts FOR EACH ROW EXECUTE FUNCTION trouble();
 SELECT round();
 SELECT c::text AS before FROM contacts c WHERE id = '1' \gset
-SET statement_timeout = '50ms';
 SET regress.trouble = 'sleep';
+SET statement_timeout = '300ms';
 SELECT contact_block('1');
+RESET statement_timeout;
 SET regress.trouble = 'late sleep';
+SET statement_timeout = '300ms';
 SELECT contact_block('1');
 RESET statement_timeout;
 SET regress.trouble = 'error';

@@ -82,9 +82,15 @@ for my $round (1 .. $rounds)
 	is(join(' ', map { $_->full_result(0) >> 8 } @processes[ 1 .. $clients ]),
 		join(' ', (2) x $clients), "round $round: every client lost its connection");
 
-	# until the last process of the old server is gone
+	# It cannot start before the last process of the old server is gone.  A
+	# start that failed has taken the old server for the new one: forget it.
 	my $tries = 10 * $PostgreSQL::Test::Utils::timeout_default;
-	usleep(100_000) until $node->start(fail_ok => 1) || --$tries == 0;
+	until ($node->start(fail_ok => 1))
+	{
+		die 'timed out while waiting for the old server to go' if --$tries == 0;
+		$node->kill9;
+		usleep(100_000);
+	}
 
 	my @wrong;
 	for my $client (1 .. $clients)
