@@ -305,12 +305,23 @@ my @direct =
   map { connect_as_authenticator($node->host, $node->port, 1) } 1 .. 2;
 walk('direct', 400, @direct);
 leaves_nothing('direct', $direct[0]);
-cmp_ok( ($direct[0]->selectrow_array(
-			q{SELECT count(DISTINCT statement) FROM pg_prepared_statements WHERE name <> ''
-			AND NOT from_sql AND statement LIKE 'WITH pgrst_source%'
+
+# DBD::Pg gives a statement up when it fails, so how many are left is chance:
+# after a call that succeeds its statement is one of them.
+my $last = {
+	function => 'contact_document',
+	body => { id => 'CTT-1' },
+	role => 'contact_operator',
+	claims => { role => 'contact_operator' }
+};
+begin_call($direct[0], $last);
+is(ref finish_call($direct[0], $last), 'HASH', 'direct: one more document');
+is( ($direct[0]->selectrow_array(
+			q{SELECT count(*) FROM pg_prepared_statements WHERE name <> ''
+			AND NOT from_sql AND statement LIKE 'WITH pgrst_source%"api"."contact_document"%'
 			AND parameter_types = '{json}'}
 		))[0],
-	'>=', 4, 'direct: the calls were prepared statements');
+	1, 'direct: the calls are prepared statements');
 my ($prepared) = $direct[0]->selectrow_array(
 	q{SELECT statement FROM pg_prepared_statements WHERE statement LIKE 'select set_config%'});
 is($prepared, $SETTINGS, 'direct: with the texts of PostgREST');
