@@ -173,7 +173,6 @@ pg_noreturn extern void cb_conflict(const char *id, const char *status, const ch
 
 /* relations.c */
 extern void cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call);
-
 pg_noreturn extern void cb_not_set_up(const ContactCall *call, const char *detail);
 
 /* statements.c */

@@ -579,8 +579,8 @@ cb_contact_document(const ContactCall *call, const Row *contact,
 					MemoryContext result_context)
 {
 	Document	document = {.call = call};
-	Row			user;
-	bool		has_user = false;
+	Row			user_row;
+	const Row  *user = NULL;
 	JsonbValue	root;
 	MemoryContext oldcontext;
 	Jsonb	   *result;
@@ -589,12 +589,14 @@ cb_contact_document(const ContactCall *call, const Row *contact,
 	{
 		Rows		rows = run(&document, SELECT_USER, cb_value(contact, CONTACTS_USER_ID));
 
-		has_user = rows.count > 0;
-		if (has_user)
-			user = cb_fetch_row(&rows, 0);
+		if (rows.count > 0)
+		{
+			user_row = cb_fetch_row(&rows, 0);
+			user = &user_row;
+		}
 	}
-	find_actors(&document, contact, has_user ? &user : NULL);
-	root = contact_object(&document, contact, has_user ? &user : NULL);
+	find_actors(&document, contact, user);
+	root = contact_object(&document, contact, user);
 
 	oldcontext = MemoryContextSwitchTo(result_context);
 	result = JsonbValueToJsonb(&root);

@@ -8,9 +8,9 @@
  * function of the search_path where that column is missing.  So neither a
  * search_path nor a changed relation can turn them into something else.
  *
- * PostgreSQL plans a kept plan anew when something that
- * it depends on has changed; what the text itself depends on, the name of the
- * schema and the columns that the caller may read, is the key of the cache.
+ * PostgreSQL plans a kept plan anew when something that it depends on has
+ * changed; what the text itself depends on, the name of the schema and the
+ * columns that the caller may read, is the key of the cache.
  *
  *-------------------------------------------------------------------------
  */
