@@ -9,15 +9,12 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/sysattr.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
-#include "nodes/bitmapset.h"
+#include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -63,7 +60,7 @@ static const Transition transitions[] = {
  * Where the columns are that the trigger deals with.  Partitions differ from
  * their parent, so this is looked up for the relation at hand, once a
  * statement: the executor has an FmgrInfo of its own for each relation, and
- * the lock that it holds keeps the columns where they are.
+ * the lock that it holds keeps the columns where they are.  Counted from 0.
  */
 typedef struct ContactColumns
 {
@@ -71,8 +68,8 @@ typedef struct ContactColumns
 	int			id;
 	int			status;
 	int			reason;
-	int			audit[2 * N_EVENTS];	/* at and by of each event in turn */
-	Bitmapset  *audit_set;		/* the same, to ask for membership */
+	int			at[N_EVENTS];
+	int			by[N_EVENTS];
 } ContactColumns;
 
 /*
@@ -81,25 +78,38 @@ typedef struct ContactColumns
  */
 uint64		cb_audit_count = 0;
 
+/*
+ * The place of a column.  The search starts at *next, and leaves there the
+ * place behind: columns mostly follow each other as they are asked for.
+ */
 static int
-find_column(Relation rel, const char *name)
+find_column(Relation rel, const char *name, int *next)
 {
-	int			attnum = SPI_fnumber(RelationGetDescr(rel), name);
+	TupleDesc	desc = RelationGetDescr(rel);
 
-	if (attnum <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of relation \"%s\" does not exist",
-						name, RelationGetRelationName(rel)),
-				 errhint("contact_block_setup() lists the columns that are missing.")));
-	return attnum;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		int			place = (*next + i) % desc->natts;
+		Form_pg_attribute attribute = TupleDescAttr(desc, place);
+
+		if (!attribute->attisdropped && namestrcmp(&attribute->attname, name) == 0)
+		{
+			*next = place + 1;
+			return place;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of relation \"%s\" does not exist",
+					name, RelationGetRelationName(rel)),
+			 errhint("contact_block_setup() lists the columns that are missing.")));
 }
 
 static ContactColumns *
 find_columns(FmgrInfo *flinfo, Relation rel)
 {
 	ContactColumns *columns = (ContactColumns *) flinfo->fn_extra;
-	MemoryContext oldcontext;
+	int			next = 0;
 
 	if (columns)
 	{
@@ -107,20 +117,17 @@ find_columns(FmgrInfo *flinfo, Relation rel)
 		return columns;
 	}
 
-	oldcontext = MemoryContextSwitchTo(flinfo->fn_mcxt);
-	columns = (ContactColumns *) palloc0(sizeof(ContactColumns));
+	columns = (ContactColumns *)
+		MemoryContextAlloc(flinfo->fn_mcxt, sizeof(ContactColumns));
 	columns->relid = RelationGetRelid(rel);
-	columns->id = find_column(rel, "id");
-	columns->status = find_column(rel, "status");
-	columns->reason = find_column(rel, "blocked_reason");
+	columns->id = find_column(rel, "id", &next);
+	columns->status = find_column(rel, "status", &next);
+	columns->reason = find_column(rel, "blocked_reason", &next);
 	for (int event = 0; event < N_EVENTS; event++)
 	{
-		columns->audit[2 * event] = find_column(rel, at_columns[event]);
-		columns->audit[2 * event + 1] = find_column(rel, by_columns[event]);
+		columns->at[event] = find_column(rel, at_columns[event], &next);
+		columns->by[event] = find_column(rel, by_columns[event], &next);
 	}
-	for (int i = 0; i < 2 * N_EVENTS; i++)
-		columns->audit_set = bms_add_member(columns->audit_set, columns->audit[i]);
-	MemoryContextSwitchTo(oldcontext);
 
 	flinfo->fn_extra = columns;
 	return columns;
@@ -128,20 +135,18 @@ find_columns(FmgrInfo *flinfo, Relation rel)
 
 /* A column's value as a string, whatever its type is by now; NULL for null. */
 static char *
-column_string(HeapTuple tuple, TupleDesc desc, int attnum)
+column_string(TupleDesc desc, int column, const Datum *values, const bool *isnull)
 {
-	Oid			type = TupleDescAttr(desc, attnum - 1)->atttypid;
+	Oid			type = TupleDescAttr(desc, column)->atttypid;
 	Oid			output;
 	bool		is_varlena;
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
 
-	if (isnull)
+	if (isnull[column])
 		return NULL;
 	if (type == TEXTOID)
-		return TextDatumGetCString(value);
+		return TextDatumGetCString(values[column]);
 	getTypeOutputInfo(type, &output, &is_varlena);
-	return OidOutputFunctionCall(output, value);
+	return OidOutputFunctionCall(output, values[column]);
 }
 
 /*
@@ -151,9 +156,9 @@ column_string(HeapTuple tuple, TupleDesc desc, int attnum)
  * and precision apply.
  */
 static Datum
-column_value(TupleDesc desc, int attnum, Oid type, Datum value)
+column_value(TupleDesc desc, int column, Oid type, Datum value)
 {
-	Form_pg_attribute attribute = TupleDescAttr(desc, attnum - 1);
+	Form_pg_attribute attribute = TupleDescAttr(desc, column);
 	char	   *string;
 	Oid			input;
 	Oid			ioparam;
@@ -168,23 +173,18 @@ column_value(TupleDesc desc, int attnum, Oid type, Datum value)
 }
 
 /*
- * Do two versions of a row differ anywhere but in the audit columns?
- * Generated columns follow from the others, and are not computed yet.
+ * Do two versions of a row differ?  Generated columns follow from the others,
+ * and are not computed yet.
  */
 static bool
-row_differs(const ContactColumns *columns, TupleDesc desc,
-			const Datum *old_values, const bool *old_isnull, HeapTuple newtuple)
+row_differs(TupleDesc desc, const Datum *old_values, const bool *old_isnull,
+			const Datum *values, const bool *isnull)
 {
-	Datum	   *values = (Datum *) palloc(desc->natts * sizeof(Datum));
-	bool	   *isnull = (bool *) palloc(desc->natts * sizeof(bool));
-
-	heap_deform_tuple(newtuple, desc, values, isnull);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
-		if (attribute->attisdropped || attribute->attgenerated != '\0' ||
-			bms_is_member(i + 1, columns->audit_set))
+		if (attribute->attisdropped || attribute->attgenerated != '\0')
 			continue;
 		if (old_isnull[i] != isnull[i])
 			return true;
@@ -254,15 +254,15 @@ contact_audit(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TupleDesc	desc;
 	ContactColumns *columns;
-	HeapTuple	oldtuple = NULL;
 	HeapTuple	newtuple;
+	TupleTableSlot *newslot;
+	TupleTableSlot *oldslot = NULL;
+	HeapTuple	result;
+	Datum	   *values;
+	bool	   *isnull;
 	char	   *status;
-	const Transition *transition = NULL;
+	const Transition *transition;
 	bool		stamps[N_EVENTS] = {0};
-	int			replaced[2 * N_EVENTS + 1];
-	Datum		values[2 * N_EVENTS + 1];
-	bool		isnull[2 * N_EVENTS + 1];
-	int			nreplaced = 2 * N_EVENTS;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -284,57 +284,65 @@ contact_audit(PG_FUNCTION_ARGS)
 
 	desc = RelationGetDescr(trigdata->tg_relation);
 	columns = find_columns(fcinfo->flinfo, trigdata->tg_relation);
-	memcpy(replaced, columns->audit, sizeof(columns->audit));
-
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
 		newtuple = trigdata->tg_trigtuple;
-		memset(isnull, true, sizeof(isnull));
-
-		stamps[CREATED] = true;
-		status = column_string(newtuple, desc, columns->status);
-		transition = find_transition(status);
+		newslot = trigdata->tg_trigslot;
 	}
 	else
 	{
-		Datum	   *old_values = (Datum *) palloc(desc->natts * sizeof(Datum));
-		bool	   *old_isnull = (bool *) palloc(desc->natts * sizeof(bool));
-		char	   *old_status;
-
-		oldtuple = trigdata->tg_trigtuple;
 		newtuple = trigdata->tg_newtuple;
-		heap_deform_tuple(oldtuple, desc, old_values, old_isnull);
-		for (int i = 0; i < 2 * N_EVENTS; i++)
-		{
-			values[i] = old_values[columns->audit[i] - 1];
-			isnull[i] = old_isnull[columns->audit[i] - 1];
-		}
+		newslot = trigdata->tg_newslot;
+		oldslot = trigdata->tg_trigslot;
+		slot_getallattrs(oldslot);
+	}
 
-		old_status = column_string(oldtuple, desc, columns->status);
-		status = column_string(newtuple, desc, columns->status);
+	/* the row as it will be; what the statement says of the audit is dropped */
+	slot_getallattrs(newslot);
+	values = (Datum *) palloc(desc->natts * sizeof(Datum));
+	isnull = (bool *) palloc(desc->natts * sizeof(bool));
+	memcpy(values, newslot->tts_values, desc->natts * sizeof(Datum));
+	memcpy(isnull, newslot->tts_isnull, desc->natts * sizeof(bool));
+	for (int event = 0; event < N_EVENTS; event++)
+	{
+		int			at = columns->at[event];
+		int			by = columns->by[event];
+
+		isnull[at] = oldslot ? oldslot->tts_isnull[at] : true;
+		isnull[by] = oldslot ? oldslot->tts_isnull[by] : true;
+		values[at] = oldslot ? oldslot->tts_values[at] : (Datum) 0;
+		values[by] = oldslot ? oldslot->tts_values[by] : (Datum) 0;
+	}
+
+	status = column_string(desc, columns->status, values, isnull);
+	transition = find_transition(status);
+	if (!oldslot)
+		stamps[CREATED] = true;
+	else
+	{
+		char	   *old_status = column_string(desc, columns->status,
+											   oldslot->tts_values, oldslot->tts_isnull);
+
 		if (old_status && status ? strcmp(old_status, status) != 0 :
 			old_status != status)
 		{
-			transition = find_transition(status);
 			if (!transition || !allows(transition, old_status))
-				cb_conflict(column_string(oldtuple, desc, columns->id), old_status,
-							status ? status : "null");
+				cb_conflict(column_string(desc, columns->id,
+										  oldslot->tts_values, oldslot->tts_isnull),
+							old_status, status ? status : "null");
+			if (transition->event == ACTIVATED)
+				isnull[columns->reason] = true;
 			stamps[UPDATED] = true;
 		}
 		else
-			stamps[UPDATED] = row_differs(columns, desc, old_values, old_isnull,
-										  newtuple);
-	}
-
-	if (transition)
-	{
-		stamps[transition->event] = true;
-		if (transition->event == ACTIVATED && oldtuple)
 		{
-			replaced[nreplaced] = columns->reason;
-			isnull[nreplaced++] = true;
+			transition = NULL;
+			stamps[UPDATED] = row_differs(desc, oldslot->tts_values, oldslot->tts_isnull,
+										  values, isnull);
 		}
 	}
+	if (transition)
+		stamps[transition->event] = true;
 
 	if (stamps[CREATED] || stamps[UPDATED])
 	{
@@ -346,15 +354,19 @@ contact_audit(PG_FUNCTION_ARGS)
 		{
 			if (!stamps[event])
 				continue;
-			values[2 * event] = column_value(desc, columns->audit[2 * event],
-											 TIMESTAMPTZOID, at);
-			values[2 * event + 1] = column_value(desc, columns->audit[2 * event + 1],
-												 TEXTOID, by);
-			isnull[2 * event] = isnull[2 * event + 1] = false;
+			values[columns->at[event]] = column_value(desc, columns->at[event],
+													  TIMESTAMPTZOID, at);
+			values[columns->by[event]] = column_value(desc, columns->by[event],
+													  TEXTOID, by);
+			isnull[columns->at[event]] = isnull[columns->by[event]] = false;
 		}
 	}
 
+	result = heap_form_tuple(desc, values, isnull);
+	/* it is the same row to whoever asks for its system columns */
+	result->t_data->t_ctid = newtuple->t_data->t_ctid;
+	result->t_self = newtuple->t_self;
+	result->t_tableOid = newtuple->t_tableOid;
 	cb_audit_count++;
-	return PointerGetDatum(heap_modify_tuple_by_cols(newtuple, desc, nreplaced,
-													 replaced, values, isnull));
+	return PointerGetDatum(result);
 }

@@ -28,6 +28,7 @@
 #define EQUALS "OPERATOR(pg_catalog.=)"
 #define BY_ID " WHERE id " EQUALS " $1"
 #define STATUS_IS(status) "status " EQUALS " '" status "'"
+#define IN_BYTE_ORDER(column) column "::pg_catalog.text COLLATE pg_catalog.\"C\""
 
 /* An UPDATE that changes nothing unless the condition holds */
 #define UPDATE(set, condition) \
@@ -41,7 +42,9 @@
  *
  * LATERAL ... OFFSET 0 makes the planner look up the joined relation row by
  * row, by its primary key: right for two rows and good enough for a thousand,
- * where it would otherwise settle for reading all of it.
+ * where it would otherwise settle for reading all of it.  What the rows are
+ * ordered by is returned too, for a column that is not would have to be
+ * filtered out again.
  */
 typedef struct StatementInfo
 {
@@ -93,12 +96,12 @@ static const StatementInfo statements[N_STATEMENTS] = {
 	},
 	[SELECT_OPT_OUTS] = {
 		CATEGORIES,
-		"SELECT category.*, opt_out.last_used FROM"
+		"SELECT category.*, opt_out.last_used, " IN_BYTE_ORDER("opt_out.category_id") " FROM"
 		" (SELECT category_id, last_used::pg_catalog.timestamptz FROM {contact_opt_outs}"
 		" WHERE contact_id " EQUALS " $1) AS opt_out,"
 		" LATERAL (SELECT {categories.*} FROM {categories}"
 		" WHERE id " EQUALS " opt_out.category_id OFFSET 0) AS category"
-		" ORDER BY opt_out.category_id::pg_catalog.text COLLATE pg_catalog.\"C\"",
+		" ORDER BY " IN_BYTE_ORDER("opt_out.category_id"),
 		1, {TEXTOID}
 	},
 	[SELECT_USER] = {
@@ -113,11 +116,11 @@ static const StatementInfo statements[N_STATEMENTS] = {
 	},
 	[SELECT_ACCOUNTS] = {
 		ACCOUNTS,
-		"SELECT account.* FROM"
+		"SELECT account.*, " IN_BYTE_ORDER("account_user.account_id") " FROM"
 		" (SELECT account_id FROM {account_users} WHERE user_id " EQUALS " $1) AS account_user,"
 		" LATERAL (SELECT {accounts.*} FROM {accounts}"
 		" WHERE id " EQUALS " account_user.account_id OFFSET 0) AS account"
-		" ORDER BY account_user.account_id::pg_catalog.text COLLATE pg_catalog.\"C\"",
+		" ORDER BY " IN_BYTE_ORDER("account_user.account_id"),
 		1, {TEXTOID}
 	},
 	[SELECT_ACTORS] = {
