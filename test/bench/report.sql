@@ -70,11 +70,12 @@ SELECT bench.row(format('%s, %s: %s', split_part(item, ' ', 1), split_part(item,
 FROM (SELECT DISTINCT section, item FROM bench.median WHERE section IN ('latency', 'calls')) AS wire
 ORDER BY section DESC, split_part(item, ' ', 2), item;
 
-SELECT bench.head('UPDATE of all rows, µs per row', 'no trigger', 'ours', 'PL/pgSQL', 'moddatetime + insert_username');
+SELECT bench.head('UPDATE of all rows, µs per row', 'no trigger', 'empty trigger', 'ours', 'PL/pgSQL',
+                  'moddatetime + insert_username');
 SELECT bench.row('in all', round(bench.m('trigger', 'row', 'none'), 2)::text,
-                 round(bench.m('trigger', 'row', 'ours'), 2)::text, round(bench.m('trigger', 'row', 'rival'), 2)::text,
-                 round(bench.m('trigger', 'row', 'contrib'), 2)::text);
-SELECT bench.row('over no trigger', '–', round(bench.over_none('ours'), 2)::text,
+                 round(bench.m('trigger', 'row', 'empty'), 2)::text, round(bench.m('trigger', 'row', 'ours'), 2)::text,
+                 round(bench.m('trigger', 'row', 'rival'), 2)::text, round(bench.m('trigger', 'row', 'contrib'), 2)::text);
+SELECT bench.row('over no trigger', '–', round(bench.over_none('empty'), 2)::text, round(bench.over_none('ours'), 2)::text,
                  round(bench.over_none('rival'), 2)::text, round(bench.over_none('contrib'), 2)::text);
 
 SELECT bench.head('opt-outs of the contact, µs per block', 'ours', 'PL/pgSQL', 'PL/pgSQL : ours');

@@ -2,13 +2,16 @@
 -- Variables: trigger_rows.
 CREATE TABLE bench.results (section text, item text, contestant text, value float8);
 
--- The trigger alone: the same table four times, its trigger apart.
+-- The trigger alone: the same table five times, its trigger apart; empty does
+-- nothing but look whether the row is the same.
 CREATE EXTENSION moddatetime SCHEMA bench;
 CREATE EXTENSION insert_username SCHEMA bench;
 SELECT format('CREATE TABLE bench.trigger_%1$s (LIKE ours.contacts INCLUDING ALL) WITH (fillfactor = 40);
                INSERT INTO bench.trigger_%1$s
                    SELECT (c).* FROM (SELECT c FROM ours.contacts AS c LIMIT %2$s) AS c', name, :trigger_rows)
-FROM unnest('{none,ours,rival,contrib}'::text[]) AS name \gexec
+FROM unnest('{none,empty,ours,rival,contrib}'::text[]) AS name \gexec
+CREATE TRIGGER audit BEFORE UPDATE ON bench.trigger_empty
+    FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 CREATE TRIGGER audit BEFORE INSERT OR UPDATE ON bench.trigger_ours
     FOR EACH ROW EXECUTE FUNCTION ours.contact_audit();
 CREATE TRIGGER audit BEFORE INSERT OR UPDATE ON bench.trigger_rival
