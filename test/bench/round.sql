@@ -1,8 +1,9 @@
 -- One round for one contestant: the loops, in one session.
 -- Variables: contestant, contacts, calls, seed.
 \set table :contestant
-SELECT CASE :'contestant' WHEN 'floor' THEN 'ours' ELSE :'contestant' END || '.contacts' AS table,
-       :'contestant' <> 'floor' AS with_document \gset
+SELECT side || '.contacts' AS table, 'bench.' || side || '_document' AS read_all,
+       :'contestant' <> 'floor' AS with_document
+FROM (SELECT CASE :'contestant' WHEN 'floor' THEN 'ours' ELSE :'contestant' END AS side) AS s \gset
 \set block bench. :contestant '_block'
 \set unblock bench. :contestant '_unblock'
 \set document bench. :contestant '_document'
@@ -12,6 +13,8 @@ SELECT bench.pick(:contacts, 100, :seed / 2) AS warm_up,
        bench.pick(:contacts, :calls, :seed) AS ids \gset
 CALL :block(:'warm_up', NULL) \g /dev/null
 CALL :unblock(:'warm_up', NULL) \g /dev/null
+-- maps all pages that will be touched, as those of a pooled backend are
+CALL :read_all(:'ids', NULL) \g /dev/null
 
 CALL bench.empty(:'ids', NULL) \gset
 \set empty :microseconds
