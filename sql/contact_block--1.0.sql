@@ -84,7 +84,8 @@ ALTER FUNCTION @extschema@.contact_document(text) OWNER TO @extowner@;
 ALTER FUNCTION @extschema@.contact_audit() OWNER TO @extowner@;
 ALTER FUNCTION @extschema@.contact_block_setup() OWNER TO @extowner@;
 
--- after that: what the owner has by now are the initial privileges of pg_dump
+-- Only now: pg_dump takes the privileges after this for the initial ones, which
+-- are to be the owner's.
 REVOKE ALL ON FUNCTION
 	@extschema@.contact_block(text),
 	@extschema@.contact_block(text, text),
