@@ -8,20 +8,20 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/relation.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "nodes/pg_list.h"
-#include "parser/parse_func.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/syscache.h"
 
 #include "contact_block.h"
 
@@ -184,56 +184,126 @@ execute(const char *sql)
 }
 
 /*
- * Can a foreign key refer to the id of this relation?  A user's own relation
- * may be a view, or have another key or another type.
+ * DDL goes by names, and what they stand for can change at any time: the owner
+ * of a schema can give its name to another one.  So set-up goes by OID where it
+ * can, looks at what its DDL has done, and gives up when that is not what it
+ * meant.
  */
-static bool
-can_be_referenced(Oid relid)
+static void
+schema_changed(void)
 {
-	Datum		value = ObjectIdGetDatum(relid);
-	Oid			type = OIDOID;
-	int			rc;
-
-	rc = SPI_execute_with_args("SELECT FROM pg_catalog.pg_index i"
-							   " JOIN pg_catalog.pg_attribute a"
-							   " ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
-							   " WHERE i.indrelid = $1 AND i.indnkeyatts = 1"
-							   " AND i.indisunique AND i.indimmediate AND i.indisvalid"
-							   " AND i.indpred IS NULL AND a.attname = 'id'"
-							   " AND a.atttypid = 'pg_catalog.text'::pg_catalog.regtype",
-							   1, &type, &value, NULL, false, 1);
-	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(rc));
-	return SPI_processed > 0;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("another session changed the schema of contact_block during its set-up")));
 }
 
 /* "schema.name", quoted where needed */
 static char *
-qualified(Oid schema, const RelationInfo *relation)
+qualified(Oid schema, const char *name)
 {
-	return quote_qualified_identifier(get_namespace_name(schema), relation->name);
+	return quote_qualified_identifier(get_namespace_name(schema), name);
 }
 
-static void
-create_relation(Oid schema, const RelationInfo *relation)
+/*
+ * What has the relation's name in the schema, InvalidOid if nothing has.  What
+ * is the caller's is locked until the end of the transaction, so that its name,
+ * owner and columns stay as they are.  What belongs to others is left alone.
+ */
+static Oid
+find_relation(Oid schema, const RelationInfo *relation, bool *foreign)
 {
+	Oid			locked = InvalidOid;
+
+	for (;;)
+	{
+		Oid			relid = get_relname_relid(relation->name, schema);
+
+		*foreign = OidIsValid(relid) &&
+			!object_ownercheck(RelationRelationId, relid, GetUserId());
+		if (!OidIsValid(relid) || *foreign || relid == locked)
+			return relid;
+		/* it may have become another one before the lock is there */
+		LockRelationOid(relid, AccessShareLock);
+		locked = relid;
+	}
+}
+
+/*
+ * Can a foreign key refer to the id of this relation?  A user's own relation
+ * may be a view or unlogged, or have another key, type or notion of equality.
+ */
+static bool
+can_be_referenced(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	Form_pg_attribute id = TupleDescAttr(RelationGetDescr(rel), get_attnum(relid, "id") - 1);
+	bool		can_be = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index key = index->rd_index;
+
+		can_be |= key->indnkeyatts == 1 && key->indkey.values[0] == id->attnum &&
+			key->indisunique && key->indimmediate && key->indisvalid &&
+			RelationGetIndexPredicate(index) == NIL;
+		index_close(index, NoLock);
+	}
+	can_be = can_be && rel->rd_rel->relkind != RELKIND_MATVIEW &&
+		rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT &&
+		id->atttypid == TEXTOID && get_collation_isdeterministic(id->attcollation);
+	relation_close(rel, NoLock);
+	return can_be;
+}
+
+/*
+ * Has this transaction made the relation, with all its indexes (an event
+ * trigger may have added one), and with as many foreign keys to the other
+ * relations?  One to a partitioned table has companions for the partitions.
+ */
+static bool
+is_as_made(Oid relid, int nindexes, int nreferences, const Oid *relids)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	bool		as_made = rel->rd_createSubid != InvalidSubTransactionId &&
+		list_length(RelationGetIndexList(rel)) >= nindexes;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetFKeyList(rel))
+	{
+		for (int i = 0; i < N_RELATIONS; i++)
+			nreferences -= lfirst_node(ForeignKeyCacheInfo, lc)->confrelid == relids[i];
+	}
+	relation_close(rel, NoLock);
+	return as_made && nreferences == 0;
+}
+
+/*
+ * Make a relation, when those that it refers to are there; its OID becomes one
+ * of relids.
+ */
+static void
+create_relation(Oid schema, RelationNumber number, Oid *relids)
+{
+	const RelationInfo *relation = &cb_relations[number];
+	int			nindexes = 1;
+	int			nreferences = 0;
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TABLE %s (", qualified(schema, relation));
+	appendStringInfo(&sql, "CREATE TABLE %s (", qualified(schema, relation->name));
 	for (ColumnNumber column = relation->first; column <= relation->last; column++)
 	{
 		const ColumnInfo *info = &cb_columns[column];
 
 		appendStringInfo(&sql, "%s %s %s%s, ", info->name, info->type,
 						 info->constraint, info->not_null ? " NOT NULL" : "");
-		if (info->references >= 0)
+		if (info->references >= 0 && can_be_referenced(relids[info->references]))
 		{
-			const RelationInfo *target = &cb_relations[info->references];
-
-			if (can_be_referenced(get_relname_relid(target->name, schema)))
-				appendStringInfo(&sql, "FOREIGN KEY (%s) REFERENCES %s (id), ",
-								 info->name, qualified(schema, target));
+			appendStringInfo(&sql, "FOREIGN KEY (%s) REFERENCES %s (id), ", info->name,
+							 qualified(schema, cb_relations[info->references].name));
+			nreferences++;
 		}
 	}
 	appendStringInfo(&sql, "PRIMARY KEY (%s))%s", relation->key, relation->options);
@@ -242,10 +312,17 @@ create_relation(Oid schema, const RelationInfo *relation)
 	/* PostgreSQL makes no index for a foreign key; the primary key is one for its first column */
 	for (ColumnNumber column = relation->first + 1; column <= relation->last; column++)
 	{
-		if (cb_columns[column].references >= 0)
-			execute(psprintf("CREATE INDEX ON %s (%s)", qualified(schema, relation),
-							 cb_columns[column].name));
+		if (cb_columns[column].references < 0)
+			continue;
+		execute(psprintf("CREATE INDEX ON %s (%s)", qualified(schema, relation->name),
+						 cb_columns[column].name));
+		nindexes++;
 	}
+
+	relids[number] = get_relname_relid(relation->name, schema);
+	if (!OidIsValid(relids[number]) ||
+		!is_as_made(relids[number], nindexes, nreferences, relids))
+		schema_changed();
 }
 
 /*
@@ -258,7 +335,7 @@ check_relation(Oid schema, RelationNumber number, Oid relid,
 			   StringInfo detail, StringInfo hint)
 {
 	const RelationInfo *relation = &cb_relations[number];
-	char	   *name = qualified(schema, relation);
+	char	   *name = qualified(schema, relation->name);
 	char		kind = get_rel_relkind(relid);
 	int			nmissing = 0;
 
@@ -304,11 +381,14 @@ check_relation(Oid schema, RelationNumber number, Oid relid,
 	return nmissing > 0;
 }
 
-/* Is the audit trigger on this relation, whole, under whatever name? */
+/*
+ * Is the audit trigger on this relation, whole, under whatever name?  The lock
+ * is kept.
+ */
 static bool
-has_trigger(Oid relid, Oid function)
+has_trigger(Oid relid, Oid function, LOCKMODE lock)
 {
-	Relation	rel = relation_open(relid, NoLock);
+	Relation	rel = relation_open(relid, lock);
 	bool		found = false;
 
 	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
@@ -338,7 +418,7 @@ Datum
 contact_block_setup(PG_FUNCTION_ARGS)
 {
 	Oid			self = fcinfo->flinfo->fn_oid;
-	Oid			schema = get_func_namespace(self);
+	Oid			schema;
 	Oid			relids[N_RELATIONS];
 	Oid			trigger_function;
 	StringInfoData detail;
@@ -346,27 +426,30 @@ contact_block_setup(PG_FUNCTION_ARGS)
 	bool		foreign = false;
 	bool		unfit = false;
 
-	/* one at a time; the second one finds what the first one made */
+	/*
+	 * One at a time; the second one finds what the first one made.  The
+	 * extension, and so its schema, cannot be dropped from here on.
+	 */
 	LockDatabaseObject(ProcedureRelationId, self, 0, ShareUpdateExclusiveLock);
+	schema = get_func_namespace(self);
+	if (!OidIsValid(schema))
+		schema_changed();
 
 	initStringInfo(&detail);
 	initStringInfo(&hint);
 	for (int i = 0; i < N_RELATIONS; i++)
 	{
-		RangeVar   *name = makeRangeVar(get_namespace_name(schema),
-										pstrdup(cb_relations[i].name), -1);
+		bool		is_foreign;
 
-		/* the lock keeps owner and columns as they are checked here */
-		relids[i] = RangeVarGetRelid(name, AccessShareLock, true);
-		if (!OidIsValid(relids[i]))
-			continue;
-		if (!object_ownercheck(RelationRelationId, relids[i], GetUserId()))
+		relids[i] = find_relation(schema, &cb_relations[i], &is_foreign);
+		if (is_foreign)
 		{
 			foreign = true;
 			appendStringInfo(&detail, "%s belongs to another role.\n",
-							 qualified(schema, &cb_relations[i]));
+							 qualified(schema, cb_relations[i].name));
 		}
-		else if (check_relation(schema, i, relids[i], &detail, &hint))
+		else if (OidIsValid(relids[i]) &&
+				 check_relation(schema, i, relids[i], &detail, &hint))
 			unfit = true;
 	}
 	if (foreign || unfit)
@@ -387,20 +470,25 @@ contact_block_setup(PG_FUNCTION_ARGS)
 	for (int i = 0; i < N_RELATIONS; i++)
 	{
 		if (!OidIsValid(relids[i]))
-			create_relation(schema, &cb_relations[i]);
+			create_relation(schema, i, relids);
 	}
 
-	trigger_function = LookupFuncName(list_make2(makeString(get_namespace_name(schema)),
-												 makeString("contact_audit")),
-									  0, NULL, false);
-	if (!OidIsValid(relids[CONTACTS]) ||
-		!has_trigger(relids[CONTACTS], trigger_function))
+	trigger_function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+									   CStringGetDatum("contact_audit"),
+									   PointerGetDatum(buildoidvector(NULL, 0)),
+									   ObjectIdGetDatum(schema));
+	/* under the second lock nobody else can put it there any more */
+	if (!has_trigger(relids[CONTACTS], trigger_function, AccessShareLock) &&
+		!has_trigger(relids[CONTACTS], trigger_function, ShareRowExclusiveLock))
+	{
 		execute(psprintf("CREATE TRIGGER " TRIGGER_NAME
 						 " BEFORE INSERT OR UPDATE ON %s"
 						 " FOR EACH ROW EXECUTE FUNCTION %s()",
-						 qualified(schema, &cb_relations[CONTACTS]),
-						 quote_qualified_identifier(get_namespace_name(schema),
-													"contact_audit")));
+						 qualified(schema, cb_relations[CONTACTS].name),
+						 qualified(schema, "contact_audit")));
+		if (!has_trigger(relids[CONTACTS], trigger_function, NoLock))
+			schema_changed();
+	}
 	SPI_finish();
 
 	PG_RETURN_VOID();

@@ -23,9 +23,8 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, nullif(detail, ''), nullif(hint, ''));
 END $$;
 
--- who may call: nobody who was not granted it, each with the caller's rights
-SELECT proname, pg_get_function_identity_arguments(p.oid) AS arguments, prosecdef, proisstrict,
-	provolatile, proparallel, has_function_privilege('public', p.oid, 'EXECUTE') AS public
+-- the functions
+SELECT proname, pg_get_function_identity_arguments(p.oid) AS arguments, proisstrict, provolatile, proparallel
 	FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 	JOIN pg_extension e ON e.oid = d.refobjid
 	WHERE extname = 'contact_block' ORDER BY proname COLLATE "C", 2;
