@@ -20,6 +20,7 @@
 #include "parser/parse_func.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -140,9 +141,14 @@ hidden_columns(const RelationInfo *relation, Oid relid)
 void
 cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
 {
-	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
-	char	   *schema_name = get_namespace_name(schema);
+	Oid			schema;
+	char	   *schema_name;
 
+	/* in a transaction's second statement nothing has looked for a REVOKE yet */
+	AcceptInvalidationMessages();
+
+	schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+	schema_name = get_namespace_name(schema);
 	if (!schema_name)
 		elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
 	namestrcpy(&call->schema, schema_name);
