@@ -42,13 +42,13 @@ ALTER DATABASE :DBNAME SET parallel_leader_participation = off;
 SELECT pg_backend_pid() AS pid \gset
 SET contact_block.actor = 'ann';
 SET contact_block.actor_claim = 'email';
-EXPLAIN (COSTS OFF) SELECT contact_document(id) FROM contacts;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT contact_document(id) FROM contacts;
 SELECT count(*), count(*) FILTER (WHERE contact_document(id) = document) AS same FROM contacts JOIN serial USING (id);
 SELECT DISTINCT settings(:pid) FROM contacts;
 SELECT settings(:pid);
 -- changes go without workers
-EXPLAIN (COSTS OFF) SELECT contact_block(id), contact_unblock(id), contact_delete(id) FROM contacts;
-EXPLAIN (COSTS OFF) SELECT contact_block(id, 'spam') FROM contacts;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT contact_block(id), contact_unblock(id), contact_delete(id) FROM contacts;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT contact_block(id, 'spam') FROM contacts;
 -- the whole query in a worker, where that is possible
 SELECT set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 SELECT settings(:pid);
@@ -86,7 +86,7 @@ SELECT pg_backend_pid() AS pid \gset
 SET contact_block.actor = 'ann';
 SET contact_block.actor_claim = 'email';
 SET contact_block.trust_actor = on;
-EXPLAIN (COSTS OFF) SELECT wrapper(id) FROM contacts;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT wrapper(id) FROM contacts;
 SELECT count(*), count(*) FILTER (WHERE wrapper(id) = document) AS same FROM contacts JOIN serial USING (id);
 SELECT settings(:pid);
 INSERT INTO contacts (id, email) VALUES ('late', 'late@example.org') RETURNING created_by;
