@@ -136,7 +136,7 @@ hidden_columns(const RelationInfo *relation, Oid relid)
 /*
  * Fill in what the statements of this call depend on: the name of the schema
  * that the called function is in, and what its caller may not read.  Raises
- * 55000 when a relation is missing.
+ * 55000 when a relation is missing, 42883 when the function itself is.
  */
 void
 cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
@@ -150,7 +150,9 @@ cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
 	schema = get_func_namespace(fcinfo->flinfo->fn_oid);
 	schema_name = get_namespace_name(schema);
 	if (!schema_name)
-		elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function with OID %u does not exist", fcinfo->flinfo->fn_oid)));
 	namestrcpy(&call->schema, schema_name);
 	call->hidden = 0;
 	for (int i = 0; i < N_RELATIONS; i++)

@@ -192,5 +192,10 @@ $node->append_conf('postgresql.conf', "session_preload_libraries = ''\nshared_pr
 $node->restart;
 is(recorded('trusting', ''), 'joe', 'and where the library is not preloaded');
 is(recorded('trusting', '-c contact_block.trust_actor=on'), 'joe', 'and on is asked for');
+$node->append_conf('postgresql.conf', 'contact_block.trust_actor = on');
+$node->reload;
+is(recorded('trusting', ''), 'forged', 'on in the configuration file');
+is(recorded('trusting', '-c contact_block.trust_actor=on'), 'joe', 'and asked for');
+is(recorded('postgres', ''), 'joe', 'but off for the database');
 
 done_testing();
