@@ -20,7 +20,10 @@ $node->safe_psql('postgres', q{
 	CREATE EXTENSION contact_block;
 	SELECT contact_block_setup();
 	CREATE ROLE other;
-	CREATE ROLE joe LOGIN IN ROLE other;
+	CREATE ROLE joe LOGIN CREATEROLE IN ROLE other;
+	SET SESSION AUTHORIZATION joe;
+	CREATE ROLE joes;
+	RESET SESSION AUTHORIZATION;
 	GRANT INSERT, SELECT ON contacts TO joe, other;
 	CREATE FUNCTION joes() RETURNS text LANGUAGE sql AS 'SELECT 1';
 	ALTER FUNCTION joes() OWNER TO joe;
@@ -97,6 +100,7 @@ $node->safe_psql('trusting', q{ALTER DATABASE trusting RESET contact_block.actor
 foreach my $sql (
 	'ALTER ROLE joe SET contact_block.trust_actor = on',
 	'ALTER ROLE joe SET contact_block.actor_claim = sub',
+	'ALTER ROLE joes SET contact_block.trust_actor = on',
 	'ALTER ROLE joe IN DATABASE joes SET contact_block.trust_actor = on',
 	'ALTER DATABASE joes SET contact_block.trust_actor = on',
 	'ALTER DATABASE joes SET contact_block.actor_claim = sub',
