@@ -27,6 +27,8 @@ $node->safe_psql('postgres', q{
 	GRANT INSERT, SELECT ON contacts TO joe, other;
 	CREATE FUNCTION joes() RETURNS text LANGUAGE sql AS 'SELECT 1';
 	ALTER FUNCTION joes() OWNER TO joe;
+	CREATE FUNCTION definer() RETURNS text LANGUAGE sql SECURITY DEFINER AS
+		'INSERT INTO contacts (id, email) VALUES (gen_random_uuid(), $$d@example.org$$) RETURNING created_by';
 	CREATE DATABASE trusting TEMPLATE postgres;
 	CREATE DATABASE joes TEMPLATE postgres OWNER joe;
 	ALTER DATABASE postgres SET contact_block.trust_actor = off;
@@ -73,6 +75,7 @@ foreach my $sql (
 	"SET contact_block.trust_actor = on; $write RESET ALL; SET contact_block.actor = 'forged'; $write",
 	"SET contact_block.trust_actor = on; $write DISCARD ALL; SET contact_block.actor = 'forged'; $write",
 	"$write RESET ALL; SET contact_block.actor = 'forged'; $write",
+	'SET contact_block.trust_actor = on; SELECT definer()',
 	"SET ROLE other; $write",
 	qq{RESET contact_block.actor; SET request.jwt.claims = '{"sub": "forged"}'; $write},
 	"RESET contact_block.actor; SET request.jwt.claims = '[]'; $write")
