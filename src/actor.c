@@ -31,17 +31,23 @@ typedef struct ClaimSearch
 
 /*
  * Define the settings.  Called once, when the library is loaded.
+ *
+ * That can be in the middle of a parallel query, by a function in another
+ * language, and must not lose the values that were set before.  The trigger
+ * asks for them, which no parallel worker can fire.
  */
 void
 cb_define_settings(void)
 {
+	bool		is_asked_for = GetConfigOption("contact_block.trust_actor", true, false) != NULL;
+
 	DefineCustomStringVariable("contact_block.actor",
 							   "Sets who is recorded in the audit columns.",
 							   "Empty: the claim, the role or the login is recorded.",
 							   &actor_setting,
 							   "",
 							   PGC_USERSET,
-							   0,
+							   GUC_ALLOW_IN_PARALLEL,
 							   NULL, NULL, NULL);
 	DefineCustomStringVariable("contact_block.actor_claim",
 							   "Sets which claim of request.jwt.claims names the actor.",
@@ -49,23 +55,25 @@ cb_define_settings(void)
 							   &actor_claim,
 							   "sub",
 							   PGC_SUSET,
-							   0,
+							   GUC_ALLOW_IN_PARALLEL,
 							   NULL, NULL, NULL);
 
-	/*
-	 * A value from the start of the session (PGOPTIONS) hides the one of the
-	 * database or role, and is refused here when it is not a superuser's.
-	 * What is left then is the boot value, so that must not be trust.
-	 */
 	DefineCustomBoolVariable("contact_block.trust_actor",
 							 "Believes contact_block.actor, request.jwt.claims and the role.",
 							 "Off: the session's login is recorded.",
 							 &trust_actor,
-							 process_shared_preload_libraries_in_progress ||
-							 GetConfigOption("contact_block.trust_actor", true, false) == NULL,
+							 true,
 							 PGC_SUSET,
-							 0,
+							 GUC_ALLOW_IN_PARALLEL,
 							 NULL, NULL, NULL);
+
+	/*
+	 * A value from the start of the session (PGOPTIONS) hides the one of the
+	 * database or role, and was refused here when it is not a superuser's.
+	 * Nothing is left then but the default, so that must not be trust.
+	 */
+	if (is_asked_for)
+		SetConfigOption("contact_block.trust_actor", "off", PGC_SUSET, PGC_S_DYNAMIC_DEFAULT);
 	MarkGUCPrefixReserved("contact_block");
 }
 

@@ -12,6 +12,7 @@
 #include "catalog/pg_class.h"
 #include "common/jsonapi.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 
 /* 18 spells it like C11, in front of the declaration. */
 #ifndef pg_noreturn
@@ -24,6 +25,11 @@
 	PG_MODULE_MAGIC_EXT(.name = "contact_block", .version = CONTACT_BLOCK_VERSION)
 #else
 #define CB_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* The minor releases of November 2024 let a setting be set in a parallel query. */
+#ifndef GUC_ALLOW_IN_PARALLEL
+#define GUC_ALLOW_IN_PARALLEL 0
 #endif
 
 /* 17 can put the lexer's state into memory of the caller's; NULL allocates it. */

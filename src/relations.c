@@ -18,6 +18,7 @@
 #include "nodes/pg_list.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -137,16 +138,23 @@ hidden_columns(const RelationInfo *relation, Oid relid)
 /*
  * Fill in what the statements of this call depend on: the name of the schema
  * that the called function is in, and what its caller may not read.  Raises
- * 55000 when a relation is missing.
+ * 55000 when a relation is missing, 42883 when the function itself is.
  */
 void
 cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
 {
-	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
-	char	   *schema_name = get_namespace_name(schema);
+	Oid			schema;
+	char	   *schema_name;
 
+	/* in a transaction's second statement nothing has looked for a REVOKE yet */
+	AcceptInvalidationMessages();
+
+	schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+	schema_name = get_namespace_name(schema);
 	if (!schema_name)
-		elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function with OID %u does not exist", fcinfo->flinfo->fn_oid)));
 	namestrcpy(&call->schema, schema_name);
 	call->hidden = 0;
 	for (int i = 0; i < N_RELATIONS; i++)

@@ -176,6 +176,24 @@ SET SESSION AUTHORIZATION regress_actor_login;
 SELECT definer_actor();
 SET ROLE regress_actor_role;
 SELECT definer_actor();
+SET request.jwt.claims = '{"sub": "by claim"}';
+SELECT definer_actor();
+SET contact_block.actor = 'by setting';
+SELECT definer_actor();
+RESET SESSION AUTHORIZATION;
+SET contact_block.trust_actor = off;
+SET SESSION AUTHORIZATION regress_actor_login;
+SET ROLE regress_actor_role;
+SELECT definer_actor();
+RESET SESSION AUTHORIZATION;
+RESET contact_block.trust_actor;
+-- what a function sets for itself counts in it, and ends with it
+ALTER FUNCTION definer_actor() SET contact_block.actor = 'by function';
+SET SESSION AUTHORIZATION regress_actor_login;
+SELECT definer_actor(), actor();
+RESET contact_block.actor;
+RESET request.jwt.claims;
+SELECT definer_actor(), actor();
 RESET SESSION AUTHORIZATION;
 
 -- a setting of before the library was loaded is not believed from a role that

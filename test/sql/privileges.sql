@@ -1,10 +1,13 @@
 -- What a caller may read decides what is shown, and what a caller needs.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
-DROP ROLE IF EXISTS regress_privileges_least, regress_privileges_member, regress_privileges_reader;
+DROP ROLE IF EXISTS regress_privileges_least, regress_privileges_member, regress_privileges_member2,
+	regress_privileges_noinherit, regress_privileges_reader;
 CREATE ROLE regress_privileges_least;
 CREATE ROLE regress_privileges_reader;
 CREATE ROLE regress_privileges_member IN ROLE regress_privileges_reader;
+CREATE ROLE regress_privileges_member2 IN ROLE regress_privileges_member;
+CREATE ROLE regress_privileges_noinherit NOINHERIT IN ROLE regress_privileges_reader;
 CREATE SCHEMA regress_privileges;
 SET search_path = regress_privileges;
 CREATE EXTENSION contact_block;
@@ -96,38 +99,33 @@ INSERT INTO contacts (id, email, user_id) VALUES ('c', 'c@example.org', 'u1');
 -- nothing else is gone, what was gone before is back; block still works
 GRANT USAGE ON SCHEMA regress_privileges TO regress_privileges_reader;
 GRANT UPDATE (status, blocked_reason) ON contacts TO regress_privileges_reader;
-CREATE TABLE results (relation regclass, attnum int, attname name, document jsonb, block text);
-SELECT format('GRANT SELECT (%s) ON %s TO regress_privileges_reader',
-			  string_agg(quote_ident(attname), ', ' ORDER BY attnum), attrelid::regclass)
-	FROM pg_attribute WHERE attnum > 0 AND attrelid = ANY
-		('{accounts,users,account_users,categories,contacts,contact_opt_outs}'::regclass[])
-	GROUP BY attrelid ORDER BY attrelid
+CREATE TABLE columns AS SELECT attrelid::regclass::text AS relation, attrelid::int AS position, attnum, attname FROM pg_attribute
+	WHERE attnum > 0 AND attrelid = ANY
+		('{accounts,users,account_users,categories,contacts,contact_opt_outs}'::regclass[]);
+SELECT format('GRANT SELECT (%s) ON %I TO regress_privileges_reader',
+			  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation)
+	FROM columns GROUP BY relation, position ORDER BY position
 \gexec
-DO $$
-DECLARE
-	a record;
-	document jsonb;
-	block text;
+CREATE FUNCTION walk() RETURNS TABLE (relation text, "position" int, attnum smallint, attname name, document jsonb, block text)
+	LANGUAGE plpgsql AS $$
 BEGIN
-	FOR a IN SELECT attrelid::regclass, attnum, attname FROM pg_attribute
-		WHERE attnum > 0 AND attrelid = ANY
-			('{accounts,users,account_users,categories,contacts,contact_opt_outs}'::regclass[])
-		ORDER BY attrelid, attnum
+	FOR relation, "position", attnum, attname IN SELECT c.* FROM columns c ORDER BY c.position, c.attnum
 	LOOP
-		EXECUTE format('REVOKE SELECT (%I) ON %s FROM regress_privileges_reader', a.attname, a.attrelid);
+		EXECUTE format('REVOKE SELECT (%I) ON %I FROM regress_privileges_reader', attname, relation);
 		SET LOCAL ROLE regress_privileges_member;
 		BEGIN
 			document := contact_document('a');
-			block := contact_block('c', a.attrelid || '.' || a.attname) ->> 'status';
+			block := contact_block('c', relation || '.' || attname) ->> 'status';
 		EXCEPTION WHEN OTHERS THEN
 			document := NULL;
 			block := SQLSTATE;
 		END;
 		RESET ROLE;
-		EXECUTE format('GRANT SELECT (%I) ON %s TO regress_privileges_reader', a.attname, a.attrelid);
-		INSERT INTO results VALUES (a.attrelid, a.attnum, a.attname, document, block);
+		EXECUTE format('GRANT SELECT (%I) ON %I TO regress_privileges_reader', attname, relation);
+		RETURN NEXT;
 	END LOOP;
 END $$;
+CREATE TABLE results AS SELECT * FROM walk();
 -- what differs from the whole document: -gone, +new, ~another value
 SET jit = off;
 WITH RECURSIVE nodes AS (
@@ -146,9 +144,83 @@ SELECT relation, attname,
 	(SELECT string_agg(x, ' ') FROM jsonb_array_elements_text(document #> '{user,$meta,omitted}') AS x) AS "user",
 	(SELECT string_agg(kind || array_to_string(path, '.'), ' ' ORDER BY path COLLATE "C", kind) FROM differences d
 		WHERE d.relation = r.relation AND d.attnum = r.attnum) AS differences
-	FROM results r ORDER BY relation::oid, attnum;
+	FROM results r ORDER BY position, attnum;
 SELECT block, count(*) FROM results GROUP BY 1 ORDER BY 1;
 SELECT blocked_reason FROM contacts WHERE id = 'c';
+-- the two without which nothing works are missed by every function
+SELECT c::text AS before FROM contacts c WHERE id = 'c' \gset
+REVOKE SELECT (id) ON contacts FROM regress_privileges_reader;
+SET ROLE regress_privileges_member;
+SELECT call, try(format('SELECT %s', call)) FROM unnest(ARRAY['contact_document($$c$$)', 'contact_block($$c$$)',
+	'contact_block($$c$$, $$spam$$)', 'contact_unblock($$c$$)', 'contact_delete($$c$$)']) AS call;
+RESET ROLE;
+GRANT SELECT (id) ON contacts TO regress_privileges_reader;
+REVOKE SELECT (status) ON contacts FROM regress_privileges_reader;
+SET ROLE regress_privileges_member;
+SELECT call, try(format('SELECT %s', call)) FROM unnest(ARRAY['contact_document($$c$$)', 'contact_block($$c$$)',
+	'contact_block($$c$$, $$spam$$)', 'contact_unblock($$c$$)', 'contact_delete($$c$$)']) AS call;
+RESET ROLE;
+GRANT SELECT (status) ON contacts TO regress_privileges_reader;
+SELECT c::text = :'before' AS untouched FROM contacts c WHERE id = 'c';
+
+-- a right comes through memberships, as far as each of them inherits; or from
+-- a role that was set, and goes with it
+GRANT SELECT ON whole TO PUBLIC;
+GRANT EXECUTE ON FUNCTION contact_document(text) TO regress_privileges_noinherit, regress_privileges_member2;
+GRANT USAGE ON SCHEMA regress_privileges TO regress_privileges_noinherit, regress_privileges_member2;
+SET SESSION AUTHORIZATION regress_privileges_member2;
+SELECT contact_document('a') = document AS same FROM whole;
+SET SESSION AUTHORIZATION regress_privileges_noinherit;
+SELECT try($$SELECT contact_document('a')$$);
+RESET SESSION AUTHORIZATION;
+GRANT SELECT (id, status, email) ON contacts TO regress_privileges_noinherit;
+SET SESSION AUTHORIZATION regress_privileges_noinherit;
+SELECT contact_document('a');
+SET ROLE regress_privileges_reader;
+SELECT contact_document('a') = document AS same FROM whole;
+SELECT contact_block('c', 'set role') ->> 'blockedReason' AS reason;
+RESET ROLE;
+SELECT contact_document('a') = document AS same FROM whole;
+RESET SESSION AUTHORIZATION;
+-- a membership comes and goes
+REVOKE regress_privileges_reader FROM regress_privileges_member;
+SET SESSION AUTHORIZATION regress_privileges_member2;
+SELECT try($$SELECT contact_document('a')$$);
+RESET SESSION AUTHORIZATION;
+GRANT regress_privileges_reader TO regress_privileges_member;
+GRANT pg_read_all_data TO regress_privileges_least;
+SET SESSION AUTHORIZATION regress_privileges_member2;
+SELECT contact_document('a') = document AS same FROM whole;
+-- the right to everything, and one that everybody has
+SET SESSION AUTHORIZATION regress_privileges_least;
+SELECT contact_document('a') = document AS same FROM whole;
+RESET SESSION AUTHORIZATION;
+REVOKE pg_read_all_data FROM regress_privileges_least;
+GRANT SELECT (email), UPDATE (email) ON contacts TO PUBLIC;
+SET SESSION AUTHORIZATION regress_privileges_least;
+SELECT contact_document('a');
+RESET SESSION AUTHORIZATION;
+REVOKE SELECT (email), UPDATE (email) ON contacts FROM PUBLIC;
+-- the owner is asked like everybody else
+ALTER TABLE contacts OWNER TO regress_privileges_least;
+REVOKE SELECT ON contacts FROM regress_privileges_least;
+GRANT SELECT (id, status, name) ON contacts TO regress_privileges_least;
+SET SESSION AUTHORIZATION regress_privileges_least;
+SELECT contact_document('a');
+RESET SESSION AUTHORIZATION;
+ALTER TABLE contacts OWNER TO CURRENT_USER;
+-- inside a SECURITY DEFINER function the rights are those of its owner, and
+-- the actor is not
+CREATE FUNCTION definer(id text, reason text) RETURNS jsonb LANGUAGE sql SECURITY DEFINER
+	SET search_path = regress_privileges, pg_temp AS 'SELECT contact_block(id, reason)';
+ALTER FUNCTION definer OWNER TO regress_privileges_reader;
+GRANT EXECUTE ON FUNCTION definer TO PUBLIC;
+RESET contact_block.actor;
+SET SESSION AUTHORIZATION regress_privileges_noinherit;
+SELECT definer('c', 'definer') #> '{$meta,omitted}' AS omitted, contact_document('c') #> '{$meta,omitted}' AS outside;
+RESET SESSION AUTHORIZATION;
+SELECT blocked_reason, updated_by FROM contacts WHERE id = 'c';
+SET contact_block.actor = 'u1';
 
 -- many at once, sorted
 REVOKE SELECT (user_id, name, blocked_by, email, blocked_reason) ON contacts FROM regress_privileges_reader;
@@ -179,21 +251,43 @@ GRANT SELECT ON users, account_users, whole TO regress_privileges_reader;
 SET ROLE regress_privileges_member;
 SELECT contact_document('a') = document AS same FROM whole;
 RESET ROLE;
--- and so is one to a view in a table's place, as far as it goes
-ALTER TABLE users RENAME TO people;
-CREATE VIEW users AS SELECT * FROM people;
+
+-- and one to a view in a table's place is as good as one to the table: the
+-- same walk once more
+SELECT format('ALTER TABLE %1$I RENAME TO my_%1$s; CREATE VIEW %1$I AS SELECT * FROM my_%1$s', relation)
+	FROM columns WHERE relation <> 'contacts' GROUP BY relation, position ORDER BY position
+\gexec
 SET ROLE regress_privileges_member;
 SELECT contact_document('a') ? 'user' AS "user", contact_document('a') #> '{$meta,omitted}' AS omitted;
 RESET ROLE;
-GRANT SELECT ON users TO regress_privileges_reader;
+GRANT SELECT ON users, accounts, account_users, categories, contact_opt_outs TO regress_privileges_reader;
 SET ROLE regress_privileges_member;
 SELECT contact_document('a') = document AS same FROM whole;
 RESET ROLE;
-REVOKE ALL ON users FROM regress_privileges_reader;
-GRANT SELECT (id, name, icon, status) ON users TO regress_privileges_reader;
+REVOKE SELECT ON users, accounts, account_users, categories, contact_opt_outs FROM regress_privileges_reader;
+SELECT format('GRANT SELECT (%s) ON %I TO regress_privileges_reader',
+			  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation)
+	FROM columns WHERE relation <> 'contacts' GROUP BY relation, position ORDER BY position
+\gexec
+SELECT count(*) AS columns, count(*) FILTER (WHERE (w.document, w.block) IS DISTINCT FROM (r.document, r.block)) AS different
+	FROM walk() w FULL JOIN results r USING (relation, attnum);
+-- behind a view are its owner's rights, or the caller's: without them it is an
+-- error, for what the view is made of is nobody's property
+REVOKE ALL ON my_users FROM regress_privileges_reader;
 SET ROLE regress_privileges_member;
-SELECT jsonb_pretty(contact_document('a') -> 'user');
+SELECT contact_document('a') = document AS same FROM whole;
 RESET ROLE;
+SELECT c::text AS before FROM contacts c WHERE id = 'c' \gset
+ALTER VIEW users SET (security_invoker = on);
+SET ROLE regress_privileges_member;
+SELECT try($$SELECT contact_document('a')$$);
+SELECT try($$SELECT contact_block('c', 'invoker')$$);
+RESET ROLE;
+ALTER VIEW users RESET (security_invoker);
+ALTER VIEW users OWNER TO regress_privileges_least;
+SELECT try($$SELECT contact_block('c', 'owner')$$);
+SELECT c::text = :'before' AS untouched FROM contacts c WHERE id = 'c';
 
 DROP SCHEMA regress_privileges CASCADE;
-DROP ROLE regress_privileges_least, regress_privileges_reader, regress_privileges_member;
+DROP ROLE regress_privileges_least, regress_privileges_reader, regress_privileges_member, regress_privileges_member2,
+	regress_privileges_noinherit;
