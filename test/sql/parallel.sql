@@ -29,7 +29,7 @@ CREATE FUNCTION wrapper(id text) RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL 
 CREATE TABLE serial AS SELECT id, contact_document(id) AS document FROM contacts;
 GRANT SELECT ON serial TO regress_parallel_clerk;
 ALTER TABLE contacts SET (parallel_workers = 2);
-ANALYZE;
+ANALYZE contacts, serial;
 
 ALTER DATABASE :DBNAME SET search_path = regress_parallel;
 ALTER DATABASE :DBNAME SET parallel_setup_cost = 0;
