@@ -9,9 +9,9 @@ SET search_path = regress_parallel;
 CREATE EXTENSION contact_block;
 SELECT contact_block_setup();
 INSERT INTO users (id, email, status, name, first_name, last_name)
-	SELECT 'u' || i, 'u@example.org', 'Active', 'U ' || i, 'U', i FROM generate_series(1, 300) AS i;
+	SELECT 'u' || i, 'u@example.org', 'Active', 'U ' || i, 'U', i FROM generate_series(1, 4) AS i;
 INSERT INTO categories VALUES ('c1', 'One', 'First', NULL), ('c2', 'Two', 'Second', NULL);
-INSERT INTO contacts (id, email, user_id) SELECT i, i || '@example.org', 'u' || i FROM generate_series(1, 300) AS i;
+INSERT INTO contacts (id, email, user_id) SELECT i, i || '@example.org', 'u' || i FROM generate_series(1, 4) AS i;
 INSERT INTO contact_opt_outs SELECT contacts.id, categories.id FROM contacts, categories;
 GRANT USAGE ON SCHEMA regress_parallel TO regress_parallel_clerk;
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA regress_parallel TO regress_parallel_clerk;
@@ -28,7 +28,8 @@ CREATE FUNCTION wrapper(id text) RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL 
 	'BEGIN RETURN contact_document(id); END';
 CREATE TABLE serial AS SELECT id, contact_document(id) AS document FROM contacts;
 GRANT SELECT ON serial TO regress_parallel_clerk;
-ANALYZE;
+ALTER TABLE contacts SET (parallel_workers = 2);
+ANALYZE contacts, serial;
 
 ALTER DATABASE :DBNAME SET search_path = regress_parallel;
 ALTER DATABASE :DBNAME SET parallel_setup_cost = 0;

@@ -106,10 +106,10 @@ SELECT format('GRANT SELECT (%s) ON %I TO regress_privileges_reader',
 			  string_agg(quote_ident(attname), ', ' ORDER BY attnum), relation)
 	FROM columns GROUP BY relation, position ORDER BY position
 \gexec
-CREATE FUNCTION walk() RETURNS TABLE (relation text, "position" int, attnum smallint, attname name, document jsonb, block text)
+CREATE FUNCTION walk(skip text) RETURNS TABLE (relation text, "position" int, attnum smallint, attname name, document jsonb, block text)
 	LANGUAGE plpgsql AS $$
 BEGIN
-	FOR relation, "position", attnum, attname IN SELECT c.* FROM columns c ORDER BY c.position, c.attnum
+	FOR relation, "position", attnum, attname IN SELECT c.* FROM columns c WHERE c.relation <> skip ORDER BY c.position, c.attnum
 	LOOP
 		EXECUTE format('REVOKE SELECT (%I) ON %I FROM regress_privileges_reader', attname, relation);
 		SET LOCAL ROLE regress_privileges_member;
@@ -125,7 +125,7 @@ BEGIN
 		RETURN NEXT;
 	END LOOP;
 END $$;
-CREATE TABLE results AS SELECT * FROM walk();
+CREATE TABLE results AS SELECT * FROM walk('');
 -- what differs from the whole document: -gone, +new, ~another value
 SET jit = off;
 WITH RECURSIVE nodes AS (
@@ -270,7 +270,7 @@ SELECT format('GRANT SELECT (%s) ON %I TO regress_privileges_reader',
 	FROM columns WHERE relation <> 'contacts' GROUP BY relation, position ORDER BY position
 \gexec
 SELECT count(*) AS columns, count(*) FILTER (WHERE (w.document, w.block) IS DISTINCT FROM (r.document, r.block)) AS different
-	FROM walk() w FULL JOIN results r USING (relation, attnum);
+	FROM walk('contacts') w LEFT JOIN results r USING (relation, attnum);
 -- behind a view are its owner's rights, or the caller's: without them it is an
 -- error, for what the view is made of is nobody's property
 REVOKE ALL ON my_users FROM regress_privileges_reader;

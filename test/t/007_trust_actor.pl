@@ -161,7 +161,7 @@ $node->safe_psql('joes', q{
 		RETURN concat_ws(' ', CASE WHEN pg_backend_pid() <> leader THEN 'worker' END, current_setting('contact_block.actor'),
 			current_setting('contact_block.actor_claim'), current_setting('contact_block.trust_actor'));
 	END $$;
-	ANALYZE});
+	ANALYZE contacts});
 foreach my $options ('', '-c contact_block.trust_actor=on', '-c contact_block.trust_actor=off -c contact_block.actor=x')
 {
 	my ($stdout, $stderr) = session('joes', qq{
