@@ -110,6 +110,29 @@ run() {
     wait "$job"
 }
 
+# With SANITIZE=1: AddressSanitizer and UndefinedBehaviorSanitizer in the
+# extension.  The servers are Debian's, so of palloc()ed memory only what is
+# larger than 8 kB is watched; valgrind on an assertion build sees the rest.
+# PostgreSQL builds with -fwrapv, under which no signed overflow is undefined.
+# Reports go to files beside the server's log, where test/suites looks.
+sanitize() {
+    local options="log_path=$SCRATCH/server.log:abort_on_error=1:print_stacktrace=1:detect_leaks=0"
+    export PG_CFLAGS='-O1 -fno-omit-frame-pointer -fno-wrapv -fsanitize=address,undefined -fno-sanitize-recover=all'
+    # libgpg-error allocates in its constructor, inside bindtextdomain(), where
+    # AddressSanitizer must not be initialised: it locks itself out
+    gcc -shared -fPIC -Wl,-z,initfirst -x c -o "$BIN/asan_first.so" - <<'END'
+extern void __asan_init(void);
+__attribute__((constructor)) static void first(void) { __asan_init(); }
+END
+    mv "$BIN/postgres" "$BIN/postgres.real"
+    cat >"$BIN/postgres" <<END
+#!/bin/sh
+export ASAN_OPTIONS='$options' UBSAN_OPTIONS='$options'
+LD_PRELOAD='$(gcc -print-file-name=libasan.so) $BIN/asan_first.so' exec '$BIN/postgres.real' "\$@"
+END
+    chmod 755 "$BIN/postgres"
+}
+
 # PACKAGE...: packages, scratch folder and its copies; then run works.
 prepare() {
     local v
@@ -132,6 +155,7 @@ prepare() {
     ln -s /usr/include "$SCRATCH/usr/include"
     tar -C "$SOURCE" -cf - --exclude=.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' \
         --exclude=./{tmp_check,results,output_iso,log} . | tar -C "$SCRATCH/src" --no-same-owner -xf -
+    [ -z "${SANITIZE:-}" ] || sanitize
     if (( EUID == 0 )); then
         AS=(setpriv --reuid=postgres --regid=postgres --init-groups)
         chown -R postgres:postgres "$SCRATCH"
