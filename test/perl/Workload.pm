@@ -109,17 +109,17 @@ sub after
 	return $document;
 }
 
-# Starts the clients; options is a function that returns a client's PGOPTIONS.
+# Starts the clients; prelude is a function that returns what a client, by its
+# number, does before its calls.
 sub start
 {
-	my ($self, $options) = @_;
+	my ($self, $prelude) = @_;
 	for my $client (1 .. $self->{clients})
 	{
 		my ($script, $out, $err) = map { "$self->{dir}/$_-$client" } qw(script out err);
 		my $first = $self->{next}[$client];
-		local $ENV{PGOPTIONS} = $options->($client) if $options;
 		unlink $script;
-		append_to_file($script, join '', map { $self->sql_of($client, $_) } $first .. $first + $calls - 1);
+		append_to_file($script, join '', $prelude ? $prelude->($client) : (), map { $self->sql_of($client, $_) } $first .. $first + $calls - 1);
 		$self->{processes}[$client] = IPC::Run::start(
 			[
 				'psql', '-XAtqb', '-v', 'VERBOSITY=sqlstate', '-f', $script,
@@ -141,11 +141,16 @@ sub wait_for
 	  or die 'timed out while waiting for the clients';
 }
 
-# How often a client was told this SQLSTATE.
-sub count
+# Does something until this many calls have failed with this SQLSTATE.
+sub disturb
 {
-	my ($self, $sqlstate) = @_;
-	return scalar(() = map { slurp_file("$self->{dir}/err-$_") =~ /: +$sqlstate$/mg } 1 .. $self->{clients});
+	my ($self, $sqlstate, $number, $something) = @_;
+	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+	while ($number > map { slurp_file("$self->{dir}/err-$_") =~ /: +$sqlstate$/mg } 1 .. $self->{clients})
+	{
+		die "timed out while waiting for $sqlstate" if time > $deadline;
+		$something->();
+	}
 }
 
 # Terminates the clients' sessions, each at a moment of its own, and waits for it.

@@ -17,7 +17,6 @@ use Test::More;
 use Workload;
 
 my $rounds = $ENV{CONTACT_BLOCK_LONG} ? 20 : 2;
-my $enough = 50;    # errors in a round
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -25,15 +24,14 @@ $node->append_conf('postgresql.conf', "log_statement = none\n");
 $node->start;
 my $load = Workload->new($node);
 
-# Does this until the clients have had enough errors with the SQLSTATE and checks.
-sub disturb
+# One round: disturbs the clients by a statement until enough of their calls have
+# failed with the SQLSTATE.
+sub round
 {
-	my ($name, $sqlstate, $sql) = @_;
+	my ($name, $sqlstate, $sql, $prelude) = @_;
+	$load->start($prelude);
 	$load->wait_for(1);
-	until ($load->count($sqlstate) >= $enough)
-	{
-		$node->safe_psql('postgres', $sql);
-	}
+	$load->disturb($sqlstate, 50, sub { $node->safe_psql('postgres', $sql) });
 	$load->wait_for(10);
 	$load->stop;
 	$load->check($name, $sqlstate);
@@ -46,26 +44,22 @@ my $lock = q{
 	SELECT pg_sleep(0.2);
 	COMMIT};
 
-for my $round (1 .. $rounds)
+my $cancel = q{
+	DO $$
+	BEGIN
+		FOR i IN 1 .. 100 LOOP
+			PERFORM pg_cancel_backend(pid)
+			FROM (SELECT pid FROM pg_stat_get_activity(NULL)
+				WHERE application_name = 'workload' ORDER BY random() LIMIT 1) AS client;
+			PERFORM pg_sleep(random() * 0.002);
+		END LOOP;
+	END $$};
+
+for my $number (1 .. $rounds)
 {
-	$load->start(sub { return "-c lock_timeout=$_[0]0ms" });
-	disturb("lock_timeout, round $round", '55P03', $lock);
-
-	$load->start(sub { return "-c statement_timeout=$_[0]0ms" });
-	disturb("statement_timeout, round $round", '57014', $lock);
-
-	$load->start;
-	disturb("pg_cancel_backend, round $round", '57014', q{
-		DO $$
-		BEGIN
-			FOR i IN 1 .. 100 LOOP
-				PERFORM pg_cancel_backend(pid)
-				FROM (SELECT pid FROM pg_stat_get_activity(NULL)
-					WHERE application_name = 'workload' ORDER BY random() LIMIT 1) AS client;
-				PERFORM pg_sleep(random() * 0.002);
-				PERFORM pg_stat_clear_snapshot();
-			END LOOP;
-		END $$});
+	round("lock_timeout, round $number", '55P03', $lock, sub { return "SET lock_timeout = $_[0]0;\n" });
+	round("statement_timeout, round $number", '57014', $lock, sub { return "SET statement_timeout = $_[0]0;\n" });
+	round("pg_cancel_backend, round $number", '57014', $cancel);
 }
 
 done_testing();
