@@ -1,5 +1,6 @@
 # Immediate shutdown of the primary under load, promotion of its synchronous
-# standby: that one has every acknowledged call.  It is the next round's primary.
+# standby: that one has every acknowledged call.  It is the next round's primary.  In
+# every other round the primary has lost the standby before.
 #
 # CONTACT_BLOCK_LONG=1 makes it 20 rounds.
 
@@ -22,6 +23,16 @@ $primary->append_conf('postgresql.conf', "log_statement = none\nsynchronous_comm
 $primary->start;
 my $load = Workload->new($primary);
 
+# Waits until this many clients wait for the standby.
+sub clients_wait
+{
+	my ($number) = @_;
+	$primary->poll_query_until('postgres', qq{
+		SELECT count(*) >= $number FROM pg_stat_activity
+		WHERE application_name = 'workload' AND wait_event = 'SyncRep'})
+	  or die 'timed out while waiting for commits that wait';
+}
+
 for my $round (1 .. $rounds)
 {
 	$primary->backup('backup');
@@ -33,12 +44,16 @@ for my $round (1 .. $rounds)
 
 	$load->start;
 	# when one commit waits for the standby, all of them do from then on
-	$primary->poll_query_until('postgres',
-		q{SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'workload' AND wait_event = 'SyncRep'})
-	  or die 'timed out while waiting for a commit that waits';
+	clients_wait(1);
 	$load->wait_for(20 + int(rand(100)));
+	if ($round % 2 == 0)
+	{
+		$standby->stop('immediate');
+		clients_wait($load->{clients});
+	}
 	$primary->stop('immediate');
 	$load->finish;
+	$standby->start if $round % 2 == 0;
 	$standby->promote;
 	$primary->clean_node;
 	$primary = $load->{node} = $standby;
