@@ -143,8 +143,11 @@ cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
 	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
 	char	   *schema_name = get_namespace_name(schema);
 
+	/* the statement may have been under way while somebody dropped the extension */
 	if (!schema_name)
-		elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function with OID %u does not exist", fcinfo->flinfo->fn_oid)));
 	namestrcpy(&call->schema, schema_name);
 	call->hidden = 0;
 	for (int i = 0; i < N_RELATIONS; i++)
