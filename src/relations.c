@@ -151,6 +151,7 @@ cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
 
 	schema = get_func_namespace(fcinfo->flinfo->fn_oid);
 	schema_name = get_namespace_name(schema);
+	/* the statement may have been under way while somebody dropped the extension */
 	if (!schema_name)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
