@@ -9,13 +9,16 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "contact_block.h"
@@ -224,8 +227,8 @@ allows(const Transition *transition, const char *from)
 
 /*
  * Raise PT409.  Gateways put its message into the HTTP status line, so it is
- * constant; what it is about goes into the detail.  Each of the strings may be
- * null; without a new status the detail does without it.
+ * constant; what it is about goes into the detail.  Without a status there is
+ * no detail; without a new one the detail does without it.
  */
 void
 cb_conflict(const char *id, const char *status, const char *new_status)
@@ -233,11 +236,32 @@ cb_conflict(const char *id, const char *status, const char *new_status)
 	ereport(ERROR,
 			(errcode(ERRCODE_CONTACT_CONFLICT),
 			 errmsg("the contact's status does not allow this"),
+			 !status ? 0 :
 			 new_status ?
 			 errdetail("Contact \"%s\" is %s and cannot become %s.",
-					   id ? id : "null", status ? status : "null", new_status) :
+					   id ? id : "null", status, new_status) :
 			 errdetail("Contact \"%s\" is %s.",
-					   id ? id : "null", status ? status : "null")));
+					   id ? id : "null", status)));
+}
+
+/*
+ * May the caller read id and status of the contact at hand?  Whoever may
+ * update it need not see it.  As in PostgreSQL's own errors about a row, row
+ * security counts as a no.
+ */
+static bool
+may_be_told(Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	/* rights are those to the table that is named in the statement */
+	if (rel->rd_rel->relispartition)
+		relid = llast_oid(get_partition_ancestors(relid));
+	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		return false;
+	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+		(pg_attribute_aclcheck(relid, get_attnum(relid, "id"), GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		 pg_attribute_aclcheck(relid, get_attnum(relid, "status"), GetUserId(), ACL_SELECT) == ACLCHECK_OK);
 }
 
 PG_FUNCTION_INFO_V1(contact_audit);
@@ -329,7 +353,9 @@ contact_audit(PG_FUNCTION_ARGS)
 			if (!transition || !allows(transition, old_status))
 				cb_conflict(column_string(desc, columns->id,
 										  oldslot->tts_values, oldslot->tts_isnull),
-							old_status, status ? status : "null");
+							!may_be_told(trigdata->tg_relation) ? NULL :
+							old_status ? old_status : "null",
+							status ? status : "null");
 			if (transition->event == ACTIVATED)
 				isnull[columns->reason] = true;
 			stamps[UPDATED] = true;

@@ -222,6 +222,17 @@ RESET SESSION AUTHORIZATION;
 SELECT blocked_reason, updated_by FROM contacts WHERE id = 'c';
 SET contact_block.actor = 'u1';
 
+-- who may change a status and not read it is not told it by the error
+GRANT UPDATE (status) ON contacts TO regress_privileges_noinherit;
+SET SESSION AUTHORIZATION regress_privileges_noinherit;
+SELECT try($$UPDATE contacts SET status = 'New'$$);
+RESET SESSION AUTHORIZATION;
+REVOKE SELECT (status) ON contacts FROM regress_privileges_noinherit;
+SET SESSION AUTHORIZATION regress_privileges_noinherit;
+SELECT try($$UPDATE contacts SET status = 'New'$$);
+RESET SESSION AUTHORIZATION;
+REVOKE UPDATE (status) ON contacts FROM regress_privileges_noinherit;
+
 -- many at once, sorted
 REVOKE SELECT (user_id, name, blocked_by, email, blocked_reason) ON contacts FROM regress_privileges_reader;
 REVOKE SELECT (id, name) ON categories FROM regress_privileges_reader;

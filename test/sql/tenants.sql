@@ -83,6 +83,12 @@ SELECT count(*) AS documents, count(*) FILTER (WHERE told IS DISTINCT FROM (SELE
 	FROM results r, LATERAL (SELECT document - '{audit,status,blockedReason}'::text[]) AS t (told) WHERE code = 'ok';
 -- and leave what they may not change as it is
 SELECT id, status, updated_at IS NULL AS untouched FROM contacts ORDER BY id;
+-- nor does an error of the trigger tell what they may not see
+CREATE POLICY blind ON contacts FOR UPDATE USING (true);
+SET ROLE regress_tenants_app;
+UPDATE contacts SET status = 'New';
+RESET ROLE;
+DROP POLICY blind ON contacts;
 
 -- for an owner the policies do not count, unless they are forced; for BYPASSRLS never
 CREATE FUNCTION compare(role text, OUT calls bigint, OUT different bigint) LANGUAGE sql AS $$
