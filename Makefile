@@ -21,7 +21,7 @@ REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test
 ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=.
-PROVE_TESTS = test/t/*.pl
+PROVE_TESTS ?= test/t/*.pl
 EXTRA_CLEAN = tmp_check log output_iso results
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

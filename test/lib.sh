@@ -125,10 +125,11 @@ extern void __asan_init(void);
 __attribute__((constructor)) static void first(void) { __asan_init(); }
 END
     mv "$BIN/postgres" "$BIN/postgres.real"
+    # by the name that it is called by pg_ctl restarts it
     cat >"$BIN/postgres" <<END
-#!/bin/sh
+#!/bin/bash
 export ASAN_OPTIONS='$options' UBSAN_OPTIONS='$options'
-LD_PRELOAD='$(gcc -print-file-name=libasan.so) $BIN/asan_first.so' exec '$BIN/postgres.real' "\$@"
+LD_PRELOAD='$(gcc -print-file-name=libasan.so) $BIN/asan_first.so' exec -a '$BIN/postgres' '$BIN/postgres.real' "\$@"
 END
     chmod 755 "$BIN/postgres"
 }
