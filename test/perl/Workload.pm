@@ -97,7 +97,7 @@ sub after
 	my $changed = $document !~ /"status": $status/;
 	return $document if !$changed && !is_block($number);
 
-	my ($time) = $new =~ /"updated": \{"at": "(.*?)"/;
+	my ($time) = $new =~ /"updated": \{"at": "(.*?)"/ or return 'a document';
 	my ($before) = $document =~ /"updated": \{"at": "(.*?)"/;
 	return "later than $before" if $time lt $before;
 	for ('updated', $changed ? $event : ())
@@ -138,7 +138,7 @@ sub wait_for
 	$self->{node}->poll_query_until('postgres', qq{
 		SELECT bool_and(done >= goal + $number)
 		FROM unnest('$goal'::int[], (SELECT array[$done] FROM contacts)) AS u (goal, done)})
-	  or die 'timed out while waiting for the clients';
+	  or $self->give_up('calls that succeed');
 }
 
 # Does something until this many calls have failed with this SQLSTATE.
@@ -148,7 +148,7 @@ sub disturb
 	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 	while ($number > map { slurp_file("$self->{dir}/err-$_") =~ /: +$sqlstate$/mg } 1 .. $self->{clients})
 	{
-		die "timed out while waiting for $sqlstate" if time > $deadline;
+		$self->give_up("calls that fail with $sqlstate") if time > $deadline;
 		$something->();
 	}
 }
@@ -167,10 +167,16 @@ sub stop
 sub finish
 {
 	my ($self) = @_;
-	my @processes = @{ $self->{processes} }[ 1 .. $self->{clients} ];
-	IPC::Run::finish($_) for @processes;
-	my @status = map { $_->full_result(0) >> 8 } @processes;
-	die "clients ended with status @status" if grep { $_ != 2 } @status;
+	IPC::Run::finish($_) for @{ $self->{processes} }[ 1 .. $self->{clients} ];
+}
+
+# Lets the check say why there is no progress.
+sub give_up
+{
+	my ($self, $what) = @_;
+	$self->stop;
+	$self->check('timed out');
+	die "timed out while waiting for $what";
 }
 
 # Looks at the truth, after finish.  Calls may have failed with these SQLSTATEs.
@@ -185,6 +191,8 @@ sub check
 	for my $client (@clients)
 	{
 		my $number = $self->{next}[$client];
+		my $status = $self->{processes}[$client]->full_result(0) >> 8;
+		push @wrong, "client $client ended with status $status" if $status != 2;
 		my %told = map { split /\|/, $_, 2 } split /\n/, slurp_file("$self->{dir}/out-$client");
 		my %failed = reverse slurp_file("$self->{dir}/err-$client") =~ /ERROR: +(\w+)\n.*STATEMENT: +SET contact_block.actor = '(\d+)'/g;
 		my $ended = %told + %failed;
@@ -216,8 +224,9 @@ sub check
 	{
 		push @wrong, "contact $id is $found->{$id}\ninstead of $documents->{$id}" if $found->{$id} ne $documents->{$id};
 	}
-	# once is enough
+	# once is enough, and the first of many
 	$self->{documents} = $documents = $found;
+	splice(@wrong, 10) if @wrong > 10;
 	is(join("\n", @wrong), '', "$name: every acknowledged call is there and none by half");
 
 	# the next calls; what they make of it is looked at with the next round's
