@@ -119,7 +119,8 @@ sub start
 		my ($script, $out, $err) = map { "$self->{dir}/$_-$client" } qw(script out err);
 		my $first = $self->{next}[$client];
 		unlink $script;
-		append_to_file($script, join '', $prelude ? $prelude->($client) : (), map { $self->sql_of($client, $_) } $first .. $first + $calls - 1);
+		append_to_file($script, join '', $prelude ? $prelude->($client) : (),
+			map { $self->sql_of($client, $_) } $first .. $first + $calls - 1);
 		$self->{processes}[$client] = IPC::Run::start(
 			[
 				'psql', '-XAtqb', '-v', 'VERBOSITY=sqlstate', '-f', $script,
@@ -195,7 +196,8 @@ sub check
 		my $status = $self->{processes}[$client]->full_result(0) >> 8;
 		push @wrong, "client $client ended with status $status" if $status != 2;
 		my %told = map { split /\|/, $_, 2 } split /\n/, slurp_file("$self->{dir}/out-$client");
-		my %failed = reverse slurp_file("$self->{dir}/err-$client") =~ /ERROR: +(\w+)\n.*STATEMENT: +SET contact_block.actor = '(\d+)'/g;
+		my %failed = reverse slurp_file("$self->{dir}/err-$client") =~
+		  /ERROR: +(\w+)\n.*STATEMENT: +SET contact_block.actor = '(\d+)'/g;
 		my $ended = %told + %failed;
 
 		for (; exists $told{$number} || exists $failed{$number}; $number++)
@@ -232,9 +234,9 @@ sub check
 	is(join("\n", @wrong), '', "$name: every acknowledged call is there and none by half");
 
 	# the next calls; what they make of it is looked at with the next round's
-	my %told = map { my ($number, $document) = split /\|/, $_, 2; ($document =~ /"id": "(\d+-\d+)"/ => $document) } split /\n/,
+	my %told = map { (/"id": "(\d+-\d+)"/ => s/^\d+\|//r) } split /\n/,
 	  $self->{node}->safe_psql('postgres', join '', map { $self->sql_of($_, $self->{next}[$_]) } @clients);
-	@wrong = grep { 
+	@wrong = grep {
 		my $id = id_of($_, $self->{next}[$_]++);
 		my $expected = $self->after($self->{next}[$_] - 1, $documents->{$id}, $told{$id});
 		($documents->{$id} = $told{$id}) ne $expected;
