@@ -11,6 +11,7 @@ use lib "$FindBin::RealBin/../perl";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 use Workload qw(start_again);
 
@@ -37,8 +38,14 @@ for my $round (1 .. $rounds)
 	kill 9, $node->safe_psql('postgres',
 		q{SELECT pid FROM pg_stat_activity WHERE application_name = 'workload' ORDER BY random() LIMIT 1});
 	$load->finish;
-	# nobody can connect before the server has recovered
-	$node->poll_query_until('postgres', 'SELECT true') or die 'timed out while waiting for the server';
+	# nobody can connect before the server has recovered; a psql that cannot is a
+	# broken pipe to poll_query_until
+	my $tries = 10 * $PostgreSQL::Test::Utils::timeout_default;
+	while (system('pg_isready', '-q', '-d', $node->connstr('postgres')) != 0)
+	{
+		die 'timed out while waiting for the server' if --$tries == 0;
+		usleep(100_000);
+	}
 	$load->check("backend, round $round");
 }
 
