@@ -135,7 +135,7 @@ hidden_columns(const RelationInfo *relation, Oid relid)
 /*
  * Fill in what the statements of this call depend on: the name of the schema
  * that the called function is in, and what its caller may not read.  Raises
- * 55000 when a relation is missing.
+ * 55000 when a relation is missing, 42883 when the function has been dropped.
  */
 void
 cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
@@ -143,11 +143,10 @@ cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
 	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
 	char	   *schema_name = get_namespace_name(schema);
 
-	/* the statement may have been under way while somebody dropped the extension */
-	if (!schema_name)
+	if (!schema_name)			/* dropped while the calling statement was under way */
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function with OID %u does not exist", fcinfo->flinfo->fn_oid)));
+				 errmsg("the called function does not exist any more")));
 	namestrcpy(&call->schema, schema_name);
 	call->hidden = 0;
 	for (int i = 0; i < N_RELATIONS; i++)

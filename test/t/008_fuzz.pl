@@ -78,6 +78,7 @@ push @errors, (
 	[ '42P01', qr/relation ("fuzz\.\w+"|with OID \d+) does not exist/ ],
 	[ '3F000', qr/schema "fuzz" does not exist/ ],
 	[ '42883', qr/function [^"]+ does not exist/ ],
+	[ '42883', qr/the called function does not exist any more/ ],
 	[ '42883', qr/operator does not exist: [\w\[\]]+ (pg_catalog\.)?= [\w\[\]]+/ ],
 	[ '42P10', qr/there is no unique or exclusion constraint matching the ON CONFLICT specification/ ],
 	[ '26000', qr/prepared statement "\w+" does not exist/ ],
