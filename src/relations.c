@@ -133,6 +133,23 @@ hidden_columns(const RelationInfo *relation, Oid relid)
 }
 
 /*
+ * The schema of the called function, with its name.  Raises 42883 when the
+ * function was dropped while the calling statement was under way.
+ */
+static Oid
+get_schema(FunctionCallInfo fcinfo, char **name)
+{
+	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+
+	*name = get_namespace_name(schema);
+	if (!*name)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("the called function does not exist any more")));
+	return schema;
+}
+
+/*
  * Fill in what the statements of this call depend on: the name of the schema
  * that the called function is in, and what its caller may not read.  Raises
  * 55000 when a relation is missing, 42883 when the function has been dropped.
@@ -140,13 +157,9 @@ hidden_columns(const RelationInfo *relation, Oid relid)
 void
 cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
 {
-	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
-	char	   *schema_name = get_namespace_name(schema);
+	char	   *schema_name;
+	Oid			schema = get_schema(fcinfo, &schema_name);
 
-	if (!schema_name)			/* dropped while the calling statement was under way */
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("the called function does not exist any more")));
 	namestrcpy(&call->schema, schema_name);
 	call->hidden = 0;
 	for (int i = 0; i < N_RELATIONS; i++)
@@ -337,8 +350,8 @@ PG_FUNCTION_INFO_V1(contact_block_setup);
 Datum
 contact_block_setup(PG_FUNCTION_ARGS)
 {
-	Oid			self = fcinfo->flinfo->fn_oid;
-	Oid			schema = get_func_namespace(self);
+	Oid			schema;
+	char	   *schema_name;
 	Oid			relids[N_RELATIONS];
 	Oid			trigger_function;
 	StringInfoData detail;
@@ -347,14 +360,15 @@ contact_block_setup(PG_FUNCTION_ARGS)
 	bool		unfit = false;
 
 	/* one at a time; the second one finds what the first one made */
-	LockDatabaseObject(ProcedureRelationId, self, 0, ShareUpdateExclusiveLock);
+	LockDatabaseObject(ProcedureRelationId, fcinfo->flinfo->fn_oid, 0,
+					   ShareUpdateExclusiveLock);
+	schema = get_schema(fcinfo, &schema_name);
 
 	initStringInfo(&detail);
 	initStringInfo(&hint);
 	for (int i = 0; i < N_RELATIONS; i++)
 	{
-		RangeVar   *name = makeRangeVar(get_namespace_name(schema),
-										pstrdup(cb_relations[i].name), -1);
+		RangeVar   *name = makeRangeVar(schema_name, pstrdup(cb_relations[i].name), -1);
 
 		/* the lock keeps owner and columns as they are checked here */
 		relids[i] = RangeVarGetRelid(name, AccessShareLock, true);
@@ -390,7 +404,7 @@ contact_block_setup(PG_FUNCTION_ARGS)
 			create_relation(schema, &cb_relations[i]);
 	}
 
-	trigger_function = LookupFuncName(list_make2(makeString(get_namespace_name(schema)),
+	trigger_function = LookupFuncName(list_make2(makeString(schema_name),
 												 makeString("contact_audit")),
 									  0, NULL, false);
 	if (!OidIsValid(relids[CONTACTS]) ||
@@ -399,8 +413,7 @@ contact_block_setup(PG_FUNCTION_ARGS)
 						 " BEFORE INSERT OR UPDATE ON %s"
 						 " FOR EACH ROW EXECUTE FUNCTION %s()",
 						 qualified(schema, &cb_relations[CONTACTS]),
-						 quote_qualified_identifier(get_namespace_name(schema),
-													"contact_audit")));
+						 quote_qualified_identifier(schema_name, "contact_audit")));
 	SPI_finish();
 
 	PG_RETURN_VOID();
