@@ -136,9 +136,26 @@ hidden_columns(const RelationInfo *relation, Oid relid)
 }
 
 /*
+ * The schema of the called function, with its name.  Raises 42883 when the
+ * function was dropped while the calling statement was under way.
+ */
+static Oid
+get_schema(FunctionCallInfo fcinfo, char **name)
+{
+	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+
+	*name = get_namespace_name(schema);
+	if (!*name)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("the called function does not exist any more")));
+	return schema;
+}
+
+/*
  * Fill in what the statements of this call depend on: the name of the schema
  * that the called function is in, and what its caller may not read.  Raises
- * 55000 when a relation is missing, 42883 when the function itself is.
+ * 55000 when a relation is missing, 42883 when the function has been dropped.
  */
 void
 cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
@@ -149,13 +166,7 @@ cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
 	/* in a transaction's second statement nothing has looked for a REVOKE yet */
 	AcceptInvalidationMessages();
 
-	schema = get_func_namespace(fcinfo->flinfo->fn_oid);
-	schema_name = get_namespace_name(schema);
-	/* the statement may have been under way while somebody dropped the extension */
-	if (!schema_name)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function with OID %u does not exist", fcinfo->flinfo->fn_oid)));
+	schema = get_schema(fcinfo, &schema_name);
 	namestrcpy(&call->schema, schema_name);
 	call->hidden = 0;
 	for (int i = 0; i < N_RELATIONS; i++)
@@ -426,8 +437,8 @@ PG_FUNCTION_INFO_V1(contact_block_setup);
 Datum
 contact_block_setup(PG_FUNCTION_ARGS)
 {
-	Oid			self = fcinfo->flinfo->fn_oid;
 	Oid			schema;
+	char	   *schema_name;
 	Oid			relids[N_RELATIONS];
 	Oid			trigger_function;
 	StringInfoData detail;
@@ -439,10 +450,9 @@ contact_block_setup(PG_FUNCTION_ARGS)
 	 * One at a time; the second one finds what the first one made.  The
 	 * extension, and so its schema, cannot be dropped from here on.
 	 */
-	LockDatabaseObject(ProcedureRelationId, self, 0, ShareUpdateExclusiveLock);
-	schema = get_func_namespace(self);
-	if (!OidIsValid(schema))
-		schema_changed();
+	LockDatabaseObject(ProcedureRelationId, fcinfo->flinfo->fn_oid, 0,
+					   ShareUpdateExclusiveLock);
+	schema = get_schema(fcinfo, &schema_name);
 
 	initStringInfo(&detail);
 	initStringInfo(&hint);
