@@ -15,6 +15,8 @@ use Time::HiRes qw(usleep);
 
 use Workload;
 
+plan skip_all => 'AddressSanitizer needs its address space' if $ENV{SANITIZE};
+
 my $rounds = $ENV{CONTACT_BLOCK_LONG} ? 20 : 2;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
