@@ -61,10 +61,11 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 CREATE FUNCTION outcomes(role text, subjects text[], calls text[]) RETURNS TABLE (subject text, call text, contact text, code text, document jsonb)
 	LANGUAGE sql AS $$
-	SELECT subject, call, contact, (outcome(role, subject, format(call, contact))).*
+	SELECT subject, call, contact, code, document
 	FROM unnest(subjects) WITH ORDINALITY AS s (subject, n),
 		unnest(calls) WITH ORDINALITY AS c (call, m),
-		unnest('{of ann,of bob,of zoe,of nobody,of none}'::text[]) WITH ORDINALITY AS i (contact, l)
+		unnest('{of ann,of bob,of zoe,of nobody,of none}'::text[]) WITH ORDINALITY AS i (contact, l),
+		outcome(role, subject, format(call, contact))
 	ORDER BY n, m, l $$;
 CREATE TABLE results AS SELECT *, row_number() OVER () AS number FROM outcomes('regress_tenants_app', '{ann,zoe}',
 	'{contact_document(%L),contact_block(%L),"contact_block(%L, ''spam'')",contact_unblock(%L),contact_delete(%L)}');
