@@ -27,6 +27,9 @@ my $calls = $ENV{SANITIZE} ? 500 : 2500;
 # All ids and all other texts have this mark, so that it shows where one got to.
 my $mark = qr/zq/i;
 
+# What the schema is called at times.
+my $renamed = qr/other " q'\$\\\\ %s/;
+
 # The errors that may come of a call, a write or a setting, with the reason for
 # those that are PostgreSQL's: SQLSTATE, message, and what has to follow it.
 my @errors = (
@@ -76,8 +79,9 @@ push @errors, (
 	[ '23514', qr/new row for relation "\w+" violates check constraint "\w+"/ ],
 	# DDL: what is gone or called otherwise, and types that do not fit
 	[ '42703', qr/column "\w+" does not exist|column c\.\w+ does not exist/ ],
-	[ '42P01', qr/relation ("fuzz\.\w+"|with OID \d+) does not exist/ ],
-	[ '3F000', qr/schema "fuzz" does not exist/ ],
+	# by the name that the schema had a moment ago: also in PostgreSQL's own queries for foreign keys
+	[ '42P01', qr/relation ("(fuzz|$renamed)\.\w+"|with OID \d+) does not exist/ ],
+	[ '3F000', qr/schema "(fuzz|$renamed)" does not exist/ ],
 	[ '42883', qr/function [^"]+ does not exist/ ],
 	[ '42883', qr/the called function does not exist any more/ ],
 	[ '42883', qr/operator does not exist: [\w\[\]]+ (pg_catalog\.)?= [\w\[\]]+/ ],
