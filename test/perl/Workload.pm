@@ -22,7 +22,7 @@ use Time::HiRes qw(usleep);
 our @EXPORT_OK = qw(start_again);
 
 my $contacts = 7;
-my $calls = 10000;    # more than a client gets done before it is stopped
+my $calls = 50000;    # more than a client gets done before it is stopped, on any machine
 
 # Starts a server that was killed or broke down.  It cannot start before the last
 # process of the old one is gone, and a start that failed has taken the old server
