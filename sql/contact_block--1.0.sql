@@ -2,14 +2,26 @@
 
 -- This script runs as superuser also for a role that is none (trusted = true).
 -- Reviewed against the checks of pgspot, PS001 to PS018:
---   PS001, PS009, PS016, PS017  there is no operator, CASE, call or bare name of
---       an object; the types are those of pg_catalog, which CREATE EXTENSION
---       leaves first in the search_path
+--   PS001, PS009, PS016, PS017  there is no operator, CASE or bare name of an
+--       object, and the only call is qualified; the types are those of
+--       pg_catalog, which CREATE EXTENSION leaves first in the search_path
 --   PS002, PS006 to PS008, PS010 to PS015  there is no OR REPLACE and no IF NOT
 --       EXISTS: what is there before is an error
 --   PS003, PS004  no function is SECURITY DEFINER
 --   PS005, PS018  the C code qualifies every name, but for contact_block_setup,
 --       which sets a safe search_path
+
+-- PostgreSQL asks for CREATE on the database only.  The functions will be the
+-- installing role's: it must be one that may put them into this schema.
+DO $$
+BEGIN
+	IF NOT pg_catalog.has_schema_privilege('@extowner@'::pg_catalog.regrole,
+										   '@extschema@'::pg_catalog.regnamespace, 'CREATE') THEN
+		RAISE insufficient_privilege
+			USING MESSAGE = 'permission denied for the schema of contact_block',
+				HINT = 'Installing it takes CREATE on the database and on the schema.';
+	END IF;
+END $$;
 
 CREATE FUNCTION @extschema@.contact_block(id text) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'contact_block' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;

@@ -168,7 +168,7 @@ column_value(TupleDesc desc, int column, Oid type, Datum value)
 
 	if (attribute->atttypid == type && attribute->atttypmod < 0)
 		return value;
-	/* ISO, with the offset from UTC: it means the same under any setting */
+	/* ISO, with the offset from UTC, which all types but timestamp heed */
 	string = type == TEXTOID ? TextDatumGetCString(value) :
 		pstrdup(timestamptz_to_str(DatumGetTimestampTz(value)));
 	getTypeInputInfo(attribute->atttypid, &input, &ioparam);
@@ -253,10 +253,16 @@ static bool
 may_be_told(Relation rel)
 {
 	Oid			relid = RelationGetRelid(rel);
+	List	   *ancestors = NIL;
 
-	/* rights are those to the table that is named in the statement */
+	/*
+	 * Rights are those to the table that is named in the statement.  A
+	 * partition that is being detached has no ancestors any more.
+	 */
 	if (rel->rd_rel->relispartition)
-		relid = llast_oid(get_partition_ancestors(relid));
+		ancestors = get_partition_ancestors(relid);
+	if (ancestors != NIL)
+		relid = llast_oid(ancestors);
 	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
 		return false;
 	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||

@@ -354,8 +354,7 @@ add_current_account(const Document *document, JsonbValue *object,
 	{
 		Row			account = cb_fetch_row(accounts, i);
 
-		if (!cb_isnull(&account, ACCOUNTS_ID) &&
-			cb_text_equal(cb_value(&account, ACCOUNTS_ID), id))
+		if (cb_text_equal(cb_value(&account, ACCOUNTS_ID), id))
 		{
 			add(object, "currentAccount", account_object(document, &account));
 			return;

@@ -238,6 +238,10 @@ find_relation(Oid schema, const RelationInfo *relation, bool *foreign)
 	{
 		Oid			relid = get_relname_relid(relation->name, schema);
 
+		/* dropped meanwhile: look again */
+		if (OidIsValid(relid) &&
+			!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+			continue;
 		*foreign = OidIsValid(relid) &&
 			!object_ownercheck(RelationRelationId, relid, GetUserId());
 		if (!OidIsValid(relid) || *foreign || relid == locked)

@@ -116,9 +116,11 @@ static const StatementInfo statements[N_STATEMENTS] = {
 	},
 	[SELECT_ACCOUNTS] = {
 		ACCOUNTS,
-		"SELECT {accounts.*}, " IN_BYTE_ORDER("id") " FROM {accounts} WHERE id " EQUALS
-		" ANY (ARRAY (SELECT account_id FROM {account_users} WHERE user_id " EQUALS " $1))"
-		" ORDER BY " IN_BYTE_ORDER("id"),
+		"SELECT account.*, " IN_BYTE_ORDER("account_user.account_id") " FROM"
+		" (SELECT account_id FROM {account_users} WHERE user_id " EQUALS " $1) AS account_user,"
+		" LATERAL (SELECT {accounts.*} FROM {accounts}"
+		" WHERE id " EQUALS " account_user.account_id OFFSET 0) AS account"
+		" ORDER BY " IN_BYTE_ORDER("account_user.account_id"),
 		1, {TEXTOID}
 	},
 	[SELECT_ACTORS] = {

@@ -81,6 +81,19 @@ ALTER TABLE categories DROP COLUMN short_description;
 SELECT contact_document('1');
 ROLLBACK;
 
+-- nor is it a column of that name of the relation that is joined
+BEGIN;
+INSERT INTO accounts (id, type, status, name) VALUES ('a', 'Client', 'Active', 'not theirs');
+INSERT INTO old_users (id, email, status, name, first_name, last_name) VALUES ('v', '', 'Active', '', '', '');
+DROP VIEW users;
+ALTER TABLE old_users RENAME TO users;
+INSERT INTO account_users VALUES ('v', 'a');
+UPDATE contacts SET user_id = 'u' WHERE id = '1';
+ALTER TABLE account_users DROP COLUMN user_id;
+ALTER TABLE accounts ADD COLUMN user_id text DEFAULT 'u';
+SELECT contact_document('1') #> '{user,accounts}';
+ROLLBACK;
+
 -- an id that is there twice
 ALTER TABLE contact_opt_outs DROP CONSTRAINT contact_opt_outs_contact_id_fkey;
 ALTER TABLE contacts DROP CONSTRAINT contacts_pkey;

@@ -1,7 +1,7 @@
-# contact_block.trust_actor = off cannot be got rid of, nor another claim be
-# believed: not from the connection string, which hides the administrator's
-# value until the library is loaded, not by any SET, and not by a setting that
-# is kept for the next session.
+# contact_block.trust_actor = off cannot be got rid of: not from the connection
+# string, which hides the administrator's value until the library is loaded, not
+# by any SET, and not by a setting that is kept for the next session.  Nor can
+# another claim be named by these SETs.
 
 use strict;
 use warnings FATAL => 'all';

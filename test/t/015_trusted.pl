@@ -50,6 +50,11 @@ $node->safe_psql('postgres', qq{CREATE DATABASE $_ OWNER "$owner"})
 like(query('source', 'clerk', 'CREATE EXTENSION contact_block'),
 	qr/ERROR:  permission denied to create extension/,
 	'without CREATE on the database nothing is installed');
+$node->safe_psql('source', q{CREATE SCHEMA "Not Mine"; GRANT USAGE ON SCHEMA "Not Mine" TO PUBLIC});
+like(query('source', $owner, 'CREATE EXTENSION contact_block SCHEMA "Not Mine"'),
+	qr/ERROR:  permission denied for the schema of contact_block/,
+	'nor in a schema without CREATE on it, whose users would get functions of the installing role\'s');
+$node->safe_psql('source', 'DROP SCHEMA "Not Mine"');
 is(query('source', $owner, q{
 		CREATE SCHEMA crm;
 		CREATE EXTENSION contact_block SCHEMA crm;
