@@ -179,7 +179,7 @@ is_set(const char *value)
 /*
  * Return who acts: the setting, the claim, the role, or the login; it is not
  * to be freed.  Reads settings only.  Raises 22023 when the claims make no
- * sense, 22021 when the name is not valid in the database's encoding.
+ * sense, 22021 when a name that was set is not valid in the encoding.
  */
 const char *
 cb_actor(void)

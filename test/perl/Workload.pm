@@ -22,7 +22,9 @@ use Time::HiRes qw(usleep);
 our @EXPORT_OK = qw(start_again);
 
 my $contacts = 7;
-my $calls = 50000;    # more than a client gets done before it is stopped, on any machine
+# More than a client gets done before it is stopped: with its pauses it takes 20
+# seconds and more for them, on any machine.
+my $calls = 50000;
 
 # Starts a server that was killed or broke down.  It cannot start before the last
 # process of the old one is gone, and a start that failed has taken the old server
@@ -120,7 +122,8 @@ sub start
 		my $first = $self->{next}[$client];
 		unlink $script;
 		append_to_file($script, join '', $prelude ? $prelude->($client) : (),
-			map { $self->sql_of($client, $_) } $first .. $first + $calls - 1);
+			map { ($_ % 50 ? () : "SELECT pg_sleep(0.02) \\g /dev/null\n"), $self->sql_of($client, $_) }
+			  $first .. $first + $calls - 1);
 		$self->{processes}[$client] = IPC::Run::start(
 			[
 				'psql', '-XAtqb', '-v', 'VERBOSITY=sqlstate', '-f', $script,
