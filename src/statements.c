@@ -28,7 +28,8 @@
 #define EQUALS "OPERATOR(pg_catalog.=)"
 #define BY_ID " WHERE id " EQUALS " $1"
 #define STATUS_IS(status) "status " EQUALS " '" status "'"
-#define IN_BYTE_ORDER(column) column "::pg_catalog.text COLLATE pg_catalog.\"C\""
+/* a column's value, to be compared or ordered byte by byte */
+#define BYTEWISE(column) column "::pg_catalog.text COLLATE pg_catalog.\"C\""
 
 /* An UPDATE that changes nothing unless the condition holds */
 #define UPDATE(set, condition) \
@@ -64,8 +65,8 @@ static const StatementInfo statements[N_STATEMENTS] = {
 		CONTACTS,
 		UPDATE("status = 'Blocked', blocked_reason = $2",
 			   STATUS_IS("Active") " OR " STATUS_IS("Blocked")
-			   " AND (blocked_reason IS NULL OR blocked_reason::pg_catalog.text"
-			   " COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.<>) $2)"),
+			   " AND (blocked_reason IS NULL OR " BYTEWISE("blocked_reason")
+			   " OPERATOR(pg_catalog.<>) $2)"),
 		2, {TEXTOID, TEXTOID}
 	},
 	[BLOCK_CONTACT_WITH_UNREADABLE_REASON] = {
@@ -96,12 +97,12 @@ static const StatementInfo statements[N_STATEMENTS] = {
 	},
 	[SELECT_OPT_OUTS] = {
 		CATEGORIES,
-		"SELECT category.*, opt_out.last_used, " IN_BYTE_ORDER("opt_out.category_id") " FROM"
+		"SELECT category.*, opt_out.last_used, " BYTEWISE("opt_out.category_id") " FROM"
 		" (SELECT category_id, last_used::pg_catalog.timestamptz FROM {contact_opt_outs}"
 		" WHERE contact_id " EQUALS " $1) AS opt_out,"
 		" LATERAL (SELECT {categories.*} FROM {categories}"
 		" WHERE id " EQUALS " opt_out.category_id OFFSET 0) AS category"
-		" ORDER BY " IN_BYTE_ORDER("opt_out.category_id"),
+		" ORDER BY " BYTEWISE("opt_out.category_id"),
 		1, {TEXTOID}
 	},
 	[SELECT_USER] = {
@@ -116,11 +117,11 @@ static const StatementInfo statements[N_STATEMENTS] = {
 	},
 	[SELECT_ACCOUNTS] = {
 		ACCOUNTS,
-		"SELECT account.*, " IN_BYTE_ORDER("account_user.account_id") " FROM"
+		"SELECT account.*, " BYTEWISE("account_user.account_id") " FROM"
 		" (SELECT account_id FROM {account_users} WHERE user_id " EQUALS " $1) AS account_user,"
 		" LATERAL (SELECT {accounts.*} FROM {accounts}"
 		" WHERE id " EQUALS " account_user.account_id OFFSET 0) AS account"
-		" ORDER BY " IN_BYTE_ORDER("account_user.account_id"),
+		" ORDER BY " BYTEWISE("account_user.account_id"),
 		1, {TEXTOID}
 	},
 	[SELECT_ACTORS] = {
