@@ -11,7 +11,8 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
-#include "contact_block.h"
+#include "compat.h"
+#include "actor.h"
 
 static char *actor_setting = NULL;
 static char *actor_claim = NULL;

@@ -3,302 +3,472 @@
  * statements.c
  *	  Every SQL text of the calls, and its kept plan.
  *
- * The texts name everything with its schema, cast every column that they
- * return, and never write relation.column, which PostgreSQL would take for a
+ * A statement names one relation, with its schema, casts every column that it
+ * returns, and never writes relation.column, which PostgreSQL would take for a
  * function of the search_path where that column is missing.  So neither a
- * search_path nor a changed relation can turn them into something else.
+ * search_path nor a changed relation can turn it into something else.
  *
  * PostgreSQL plans a kept plan anew when something that it depends on has
- * changed; what the text itself depends on, the name of the schema and the
- * columns that the caller may read, is the key of the cache.
+ * changed; what the text itself depends on is the key under which it is kept.
+ * At most MAX_PLANS are, those that were used last.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/ilist.h"
 #include "lib/stringinfo.h"
-#include "nodes/parsenodes.h"
+#include "miscadmin.h"
+#include "nodes/params.h"
+#include "tcop/dest.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/rls.h"
 
-#include "contact_block.h"
+#include "compat.h"
+#include "statements.h"
 
 #define EQUALS "OPERATOR(pg_catalog.=)"
-#define BY_ID " WHERE id " EQUALS " $1"
-#define STATUS_IS(status) "status " EQUALS " '" status "'"
-/* a column's value, to be compared or ordered byte by byte */
-#define BYTEWISE(column) column "::pg_catalog.text COLLATE pg_catalog.\"C\""
 
-/* An UPDATE that changes nothing unless the condition holds */
-#define UPDATE(set, condition) \
-	"UPDATE {contacts} SET " set BY_ID " AND (" condition ")" \
-	" RETURNING {contacts.*}"
-
-/*
- * The template of a statement and the types of its parameters, of which the
- * first is the id to look for.  {name} stands for a relation, {name.*} for
- * its columns.
- *
- * LATERAL ... OFFSET 0 makes the planner look up the joined relation row by
- * row, by its primary key: right for two rows and good enough for a thousand,
- * where it would otherwise settle for reading all of it.  What the rows are
- * ordered by is returned too, for a column that is not would have to be
- * filtered out again.
- */
-typedef struct StatementInfo
-{
-	RelationNumber returns;		/* the relation whose columns come first */
-	const char *template;
-	int			nparameters;
-	Oid			parameter_types[2];
-} StatementInfo;
-
-static const StatementInfo statements[N_STATEMENTS] = {
-	[BLOCK_CONTACT] = {
-		CONTACTS,
-		UPDATE("status = 'Blocked'", STATUS_IS("Active")),
-		1, {TEXTOID}
-	},
-	[BLOCK_CONTACT_WITH_REASON] = {
-		CONTACTS,
-		UPDATE("status = 'Blocked', blocked_reason = $2",
-			   STATUS_IS("Active") " OR " STATUS_IS("Blocked")
-			   " AND (blocked_reason IS NULL OR " BYTEWISE("blocked_reason")
-			   " OPERATOR(pg_catalog.<>) $2)"),
-		2, {TEXTOID, TEXTOID}
-	},
-	[BLOCK_CONTACT_WITH_UNREADABLE_REASON] = {
-		CONTACTS,
-		UPDATE("status = 'Blocked', blocked_reason = $2",
-			   STATUS_IS("Active") " OR " STATUS_IS("Blocked")),
-		2, {TEXTOID, TEXTOID}
-	},
-	[UNBLOCK_CONTACT] = {
-		CONTACTS,
-		UPDATE("status = 'Active'", STATUS_IS("Blocked")),
-		1, {TEXTOID}
-	},
-	[DELETE_CONTACT] = {
-		CONTACTS,
-		UPDATE("status = 'Deleted'", STATUS_IS("Active") " OR " STATUS_IS("Blocked")),
-		1, {TEXTOID}
-	},
-	[LOCK_CONTACT] = {
-		CONTACTS,
-		"SELECT {contacts.*} FROM {contacts}" BY_ID " FOR NO KEY UPDATE",
-		1, {TEXTOID}
-	},
-	[SELECT_CONTACT] = {
-		CONTACTS,
-		"SELECT {contacts.*} FROM {contacts}" BY_ID,
-		1, {TEXTOID}
-	},
-	[SELECT_OPT_OUTS] = {
-		CATEGORIES,
-		"SELECT category.*, opt_out.last_used, " BYTEWISE("opt_out.category_id") " FROM"
-		" (SELECT category_id, last_used::pg_catalog.timestamptz FROM {contact_opt_outs}"
-		" WHERE contact_id " EQUALS " $1) AS opt_out,"
-		" LATERAL (SELECT {categories.*} FROM {categories}"
-		" WHERE id " EQUALS " opt_out.category_id OFFSET 0) AS category"
-		" ORDER BY " BYTEWISE("opt_out.category_id"),
-		1, {TEXTOID}
-	},
-	[SELECT_USER] = {
-		USERS,
-		"SELECT {users.*} FROM {users}" BY_ID,
-		1, {TEXTOID}
-	},
-	[SELECT_ACCOUNT] = {
-		ACCOUNTS,
-		"SELECT {accounts.*} FROM {accounts}" BY_ID,
-		1, {TEXTOID}
-	},
-	[SELECT_ACCOUNTS] = {
-		ACCOUNTS,
-		"SELECT account.*, " BYTEWISE("account_user.account_id") " FROM"
-		" (SELECT account_id FROM {account_users} WHERE user_id " EQUALS " $1) AS account_user,"
-		" LATERAL (SELECT {accounts.*} FROM {accounts}"
-		" WHERE id " EQUALS " account_user.account_id OFFSET 0) AS account"
-		" ORDER BY " BYTEWISE("account_user.account_id"),
-		1, {TEXTOID}
-	},
-	[SELECT_ACTORS] = {
-		USERS,
-		"SELECT id::pg_catalog.text, name::pg_catalog.text, icon::pg_catalog.text"
-		" FROM {users} WHERE id " EQUALS " ANY ($1)",
-		1, {TEXTARRAYOID}
-	}
-};
-
-typedef struct PlanKey
-{
-	NameData	schema;
-	Statement	statement;
-	ColumnSet	hidden;			/* of those that the statement returns first */
-} PlanKey;
+/* One takes some 40 kB, and a call takes seven of them. */
+#define MAX_PLANS 128
 
 typedef struct PlanEntry
 {
-	PlanKey		key;			/* must be first */
+	dlist_node	node;
+
+	/* what the text depends on */
+	uint64		generation;		/* of the schema */
+	CbRelation	relation;
+	CbAction	action;
+	CbStatus	to;
+	Bitmapset  *hidden;			/* columns of the relation */
+
 	SPIPlanPtr	plan;
+	int			planned;		/* which generic plan is ours; 0: none yet */
+	int			uses;			/* how many calls are running it */
 } PlanEntry;
 
-static HTAB *plans = NULL;
+/* The one that was used last comes first. */
+static dlist_head plans = DLIST_STATIC_INIT(plans);
+static int	nplans = 0;
 
-/*
- * Append the columns of a relation, null for those that are hidden.
- */
-static void
-append_columns(StringInfo sql, const RelationInfo *relation, ColumnSet hidden)
+/* Puts rows where a statement's caller wants them, without a table of tuples between. */
+typedef struct Receiver
 {
-	for (ColumnNumber column = relation->first; column <= relation->last; column++)
-	{
-		if (column > relation->first)
-			appendStringInfoString(sql, ", ");
-		if (hidden & COLUMN(column))
-			appendStringInfoString(sql, "NULL");
-		else
-			appendStringInfoString(sql, cb_columns[column].name);
-		appendStringInfo(sql, "::pg_catalog.%s", cb_columns[column].type);
-	}
+	DestReceiver pub;			/* must be first */
+	MemoryContext context;
+	CbRows	   *rows;
+} Receiver;
+
+/* The types of the parameters of each action. */
+static const struct
+{
+	int			nparameters;
+	Oid			types[2];
+}			parameters_of[] = {
+	[CB_READ] = {1, {TEXTOID}},
+	[CB_READ_MANY] = {1, {TEXTARRAYOID}},
+	[CB_LOCK] = {1, {TEXTOID}},
+	[CB_CHANGE] = {1, {TEXTOID}},
+	[CB_CHANGE_WITH_REASON] = {2, {TEXTOID, TEXTOID}}
+};
+
+static const char *
+column_name(CbRelation relation, int place)
+{
+	return cb_relations[relation].columns[place].name;
+}
+
+static bool
+is_hidden(CbRelation relation, int place, const Bitmapset *hidden)
+{
+	return bms_is_member(cb_relations[relation].first + place, hidden);
 }
 
 /*
- * The text of a statement: its template, filled in.
+ * Append the columns of a relation, null for those that are hidden, or that a
+ * newer version has added.
  */
-static char *
-statement_text(const PlanKey *key)
+static void
+append_columns(StringInfo sql, const CbSchema *schema, const PlanEntry *key)
 {
-	const char *template = statements[key->statement].template;
-	const char *brace;
+	const CbRelationInfo *relation = &cb_relations[key->relation];
+
+	for (int place = 0; place < relation->ncolumns; place++)
+	{
+		const CbColumn *column = &relation->columns[place];
+		Oid			type = schema->types[relation->first + place];
+
+		if (place > 0)
+			appendStringInfoString(sql, ", ");
+		if (is_hidden(key->relation, place, key->hidden) || (column->newer && !OidIsValid(type)))
+			appendStringInfoString(sql, "NULL");
+		else if (type == TIMESTAMPOID)
+			appendStringInfo(sql, "pg_catalog.timezone('UTC', %s)", column->name);
+		else
+			appendStringInfoString(sql, column->name);
+		appendStringInfo(sql, "::pg_catalog.%s", column->read_as);
+	}
+}
+
+/* Append an UPDATE of a contact's status, for the statuses that its verb starts from. */
+static void
+append_change(StringInfo sql, const char *name, const PlanEntry *key)
+{
+	const CbStatusInfo *to = &cb_statuses[key->to];
+	int			reason_place = cb_contact_place(CB_REASON);
+	const char *status = column_name(CB_CONTACTS, cb_contact_place(CB_STATUS));
+	const char *reason = column_name(CB_CONTACTS, reason_place);
+	const char *separator = " AND (";
+
+	appendStringInfo(sql, "UPDATE %s SET %s = '%s'", name, status, to->name);
+	if (key->action == CB_CHANGE_WITH_REASON)
+		appendStringInfo(sql, ", %s = $2", reason);
+	appendStringInfo(sql, " WHERE %s " EQUALS " $1", column_name(CB_CONTACTS, 0));
+	for (int from = 0; from < CB_NSTATUSES; from++)
+	{
+		if (!(to->verb_starts_from & CB_IS(from)))
+			continue;
+		appendStringInfo(sql, "%s%s " EQUALS " '%s'", separator, status, cb_statuses[from].name);
+		separator = " OR ";
+	}
+	if (key->action == CB_CHANGE_WITH_REASON)
+	{
+		/* the same status with another reason; one that may not be read counts as another */
+		appendStringInfo(sql, "%s%s " EQUALS " '%s'", separator, status, to->name);
+		if (!is_hidden(CB_CONTACTS, reason_place, key->hidden))
+			appendStringInfo(sql, " AND (%s IS NULL OR %s::pg_catalog.text COLLATE pg_catalog.\"C\""
+							 " OPERATOR(pg_catalog.<>) $2)", reason, reason);
+	}
+	appendStringInfoString(sql, ") RETURNING ");
+}
+
+static char *
+statement_text(const CbSchema *schema, const PlanEntry *key)
+{
+	char	   *name = quote_qualified_identifier(NameStr(schema->name), cb_relations[key->relation].name);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	while ((brace = strchr(template, '{')) != NULL)
+	if (key->action == CB_CHANGE || key->action == CB_CHANGE_WITH_REASON)
 	{
-		const char *name = brace + 1;
-		int			length = strcspn(name, ".}");
-		const RelationInfo *relation = cb_relations;
-
-		appendBinaryStringInfo(&sql, template, brace - template);
-		while (strncmp(relation->name, name, length) != 0 ||
-			   relation->name[length] != '\0')
-			relation++;
-		if (name[length] == '.')
-			append_columns(&sql, relation, key->hidden);
-		else
-			appendStringInfo(&sql, "%s AS %s",
-							 quote_qualified_identifier(NameStr(key->schema), relation->name),
-							 relation->name);
-		template = strchr(name, '}') + 1;
+		append_change(&sql, name, key);
+		append_columns(&sql, schema, key);
+		return sql.data;
 	}
-	appendStringInfoString(&sql, template);
+	appendStringInfoString(&sql, "SELECT ");
+	append_columns(&sql, schema, key);
+	appendStringInfo(&sql, " FROM %s WHERE %s " EQUALS, name, column_name(key->relation, 0));
+	appendStringInfoString(&sql, key->action == CB_READ_MANY ? " ANY ($1)" : " $1");
+	if (key->action == CB_LOCK)
+		appendStringInfoString(&sql, " FOR NO KEY UPDATE");
 	return sql.data;
+}
+
+static void
+free_plan(PlanEntry *entry)
+{
+	dlist_delete(&entry->node);
+	nplans--;
+	SPI_freeplan(entry->plan);
+	bms_free(entry->hidden);
+	pfree(entry);
+}
+
+/* Make room for one more plan, if there is one that nobody is running. */
+static void
+free_oldest_plan(void)
+{
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &plans)
+	{
+		PlanEntry  *entry = dlist_container(PlanEntry, node, iter.cur);
+
+		if (entry->uses == 0)
+		{
+			free_plan(entry);
+			return;
+		}
+	}
+}
+
+static PlanEntry *
+prepare(const CbSchema *schema, const PlanEntry *key)
+{
+	MemoryContext oldcontext;
+	PlanEntry  *entry;
+	SPIPlanPtr	plan;
+
+	if (nplans >= MAX_PLANS)
+		free_oldest_plan();
+	plan = SPI_prepare_cursor(statement_text(schema, key),
+							  parameters_of[key->action].nparameters,
+							  (Oid *) parameters_of[key->action].types,
+							  CURSOR_OPT_GENERIC_PLAN);
+	if (!plan)
+		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
+
+	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	entry = (PlanEntry *) palloc(sizeof(PlanEntry));
+	*entry = *key;
+	entry->hidden = bms_copy(key->hidden);
+	entry->plan = plan;
+	MemoryContextSwitchTo(oldcontext);
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	dlist_push_head(&plans, &entry->node);
+	nplans++;
+	return entry;
+}
+
+/*
+ * Is the plan that PostgreSQL would run now one that we planned?  Not if it is
+ * about to plan anew, and not if it has done so by itself, between our asking
+ * and the run: then it had its own mind about scans.
+ */
+static bool
+is_planned(const PlanEntry *entry)
+{
+	const CachedPlanSource *source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(entry->plan));
+	const CachedPlan *plan = source->gplan;
+
+	return source->is_valid && plan && plan->is_valid && plan->generation == entry->planned &&
+		!(source->dependsOnRLS && (source->rewriteRoleId != GetUserId() ||
+								   source->rewriteRowSecurity != row_security)) &&
+		!(plan->dependsOnRole && plan->planRoleId != GetUserId()) &&
+		!TransactionIdIsValid(plan->saved_xmin);
+}
+
+/*
+ * Plan a statement that goes by key.  The planner would read a small table
+ * whole, which takes twice as long as the index; where there is no index it
+ * still does, without taking its high cost for a reason to compile the plan.
+ */
+static void
+plan_by_key(PlanEntry *entry)
+{
+	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan", "jit"};
+	int			nest_level = NewGUCNestLevel();
+	CachedPlan *plan;
+
+	for (size_t i = 0; i < lengthof(off); i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	plan = SPI_plan_get_cached_plan(entry->plan);
+	if (!plan)
+		elog(ERROR, "SPI_plan_get_cached_plan failed");
+	entry->planned = plan->generation;
+	ReleaseCachedPlan(plan, CurrentResourceOwner);
+	AtEOXact_GUC(true, nest_level);
 }
 
 /*
  * The plan of a statement for this call, made and kept when it is not there.
  *
- * Plans are always generic: for an id nothing can be gained by planning for
- * its value, and "= ANY" would be planned at every call.
+ * Plans are generic: for a key nothing can be gained by planning for its
+ * value, and "= ANY" would be planned at every call.  (The user's
+ * plan_cache_mode = force_custom_plan is heeded all the same, at that price.)
  */
-static SPIPlanPtr
-get_plan(const ContactCall *call, Statement statement)
+static PlanEntry *
+get_plan(const CbCall *call, CbRelation relation, CbAction action, CbStatus to)
 {
-	const RelationInfo *returns = &cb_relations[statements[statement].returns];
-	PlanKey		key;
-	PlanEntry  *entry;
-	SPIPlanPtr	plan;
+	PlanEntry	key = {
+		.generation = call->schema->generation,
+		.relation = relation,
+		.action = action,
+		.to = to
+	};
+	PlanEntry  *entry = NULL;
+	dlist_iter	iter;
 
-	/* the key is compared as a string of bytes */
-	memset(&key, 0, sizeof(key));
-	key.schema = call->schema;
-	key.statement = statement;
-	key.hidden = call->hidden & COLUMN_RANGE(returns->first, returns->last);
-
-	if (!plans)
+	if (call->hidden)
 	{
-		HASHCTL		control = {0};
+		Bitmapset  *columns = bms_add_range(NULL, cb_relations[relation].first,
+											cb_relations[relation].first + cb_relations[relation].ncolumns - 1);
 
-		control.keysize = sizeof(PlanKey);
-		control.entrysize = sizeof(PlanEntry);
-		plans = hash_create("contact_block plans", 32, &control, HASH_ELEM | HASH_BLOBS);
+		key.hidden = bms_int_members(columns, call->hidden);
 	}
-	entry = (PlanEntry *) hash_search(plans, &key, HASH_FIND, NULL);
-	if (entry)
-		return entry->plan;
+	dlist_foreach(iter, &plans)
+	{
+		PlanEntry  *candidate = dlist_container(PlanEntry, node, iter.cur);
 
-	plan = SPI_prepare_cursor(statement_text(&key),
-							  statements[statement].nparameters,
-							  (Oid *) statements[statement].parameter_types,
-							  CURSOR_OPT_GENERIC_PLAN);
-	if (!plan)
-		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
-	if (SPI_keepplan(plan) != 0)
-		elog(ERROR, "SPI_keepplan failed");
-	entry = (PlanEntry *) hash_search(plans, &key, HASH_ENTER, NULL);
-	entry->plan = plan;
-	return plan;
+		if (candidate->relation == key.relation && candidate->action == key.action &&
+			candidate->to == key.to && candidate->generation == key.generation &&
+			bms_equal(candidate->hidden, key.hidden))
+		{
+			entry = candidate;
+			break;
+		}
+	}
+
+	if (entry && is_planned(entry))
+	{
+		dlist_move_head(&plans, &entry->node);
+		return entry;
+	}
+	if (entry && entry->uses > 0)
+		return entry;
+	if (entry)
+		free_plan(entry);
+	entry = prepare(call->schema, &key);
+	plan_by_key(entry);
+	return entry;
 }
 
 /*
- * Run a statement and return its rows.  The parameters are as the statement
- * wants them, none of them null.  With read_only it sees what the active
- * snapshot sees, else all that is committed by now and what this transaction
- * did.  Between SPI_connect and SPI_finish only.
+ * Copy a row: its values behind its array of them, in one piece of memory.
  */
-Rows
-cb_run(const ContactCall *call, Statement statement, Datum *parameters,
-	   bool read_only)
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
-	Rows		rows;
-	int			rc = SPI_execute_plan(get_plan(call, statement), parameters, NULL,
-									  read_only, 0);
+	Receiver   *receiver = (Receiver *) self;
+	CbRows	   *rows = receiver->rows;
+	MemoryContext oldcontext = MemoryContextSwitchTo(receiver->context);
+	TupleDesc	desc = slot->tts_tupleDescriptor;
+	int			natts = desc->natts;
+	Size		size = MAXALIGN(natts * sizeof(Datum)) + MAXALIGN(natts * sizeof(bool));
+	Pointer    *sources = (Pointer *) palloc(natts * sizeof(Pointer));
+	Size	   *lengths = (Size *) palloc(natts * sizeof(Size));
+	Datum	   *values;
+	bool	   *isnull;
+	char	   *end;
 
+	slot_getallattrs(slot);
+	for (int i = 0; i < natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		sources[i] = NULL;
+		if (slot->tts_isnull[i] || attribute->attbyval)
+			continue;
+		sources[i] = attribute->attlen == -1 ?
+			(Pointer) PG_DETOAST_DATUM_PACKED(slot->tts_values[i]) : DatumGetPointer(slot->tts_values[i]);
+		lengths[i] = attribute->attlen == -1 ? VARSIZE_ANY(sources[i]) : (Size) attribute->attlen;
+		size += MAXALIGN(lengths[i]);
+	}
+	values = (Datum *) palloc(size);
+	isnull = (bool *) ((char *) values + MAXALIGN(natts * sizeof(Datum)));
+	end = (char *) isnull + MAXALIGN(natts * sizeof(bool));
+	memcpy(isnull, slot->tts_isnull, natts * sizeof(bool));
+	for (int i = 0; i < natts; i++)
+	{
+		values[i] = slot->tts_values[i];
+		if (sources[i])
+		{
+			values[i] = PointerGetDatum(memcpy(end, sources[i], lengths[i]));
+			end += MAXALIGN(lengths[i]);
+		}
+	}
+
+	if (rows->count == rows->size)
+	{
+		rows->size = Max(2 * rows->size, 8);
+		rows->rows = rows->rows ?
+			(CbRow *) repalloc_huge(rows->rows, rows->size * sizeof(CbRow)) :
+			(CbRow *) palloc(rows->size * sizeof(CbRow));
+	}
+	rows->rows[rows->count++] = (CbRow) {values, isnull};
+	MemoryContextSwitchTo(oldcontext);
+	return true;
+}
+
+static void
+start_rows(DestReceiver *self pg_attribute_unused(), int operation pg_attribute_unused(),
+		   TupleDesc desc pg_attribute_unused())
+{
+}
+
+static void
+end_rows(DestReceiver *self pg_attribute_unused())
+{
+}
+
+/*
+ * What is looked up by a row's key next must not be null.  Only a trigger, a
+ * rule or a view of the user's can bring that about.
+ */
+static void
+check_keys(const CbRows *rows)
+{
+	for (int i = 0; i < rows->count; i++)
+	{
+		if (rows->rows[i].isnull[0])
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("a row of relation \"%s\" has no %s",
+							cb_relations[rows->relation].name, column_name(rows->relation, 0))));
+	}
+}
+
+static void
+execute(PlanEntry *entry, const SPIExecuteOptions *options)
+{
+	int			rc;
+
+	entry->uses++;
+	PG_TRY();
+	{
+		rc = SPI_execute_plan_extended(entry->plan, options);
+	}
+	PG_FINALLY();
+	{
+		entry->uses--;
+	}
+	PG_END_TRY();
 	if (rc < 0)
-		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
-	/* an INSTEAD rule may have put something that returns no rows in its place */
-	rows.count = SPI_tuptable ? SPI_tuptable->numvals : 0;
-	rows.table = SPI_tuptable;
-	rows.relation = statements[statement].returns;
+		elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(rc));
+}
+
+CbRows *
+cb_run(const CbCall *call, CbRelation relation, CbAction action, CbStatus to,
+	   const Datum *parameters, bool read_only)
+{
+	PlanEntry  *entry = get_plan(call, relation, action, to);
+	int			nparameters = parameters_of[action].nparameters;
+	ParamListInfo params = makeParamList(nparameters);
+	CbRows	   *rows = (CbRows *) palloc0(sizeof(CbRows));
+	Receiver	receiver = {
+		.pub = {
+			.receiveSlot = receive_row,
+			.rStartup = start_rows,
+			.rShutdown = end_rows,
+			.rDestroy = end_rows,
+			.mydest = DestTuplestore
+		},
+		.context = CurrentMemoryContext,
+		.rows = rows
+	};
+	SPIExecuteOptions options = {
+		.params = params,
+		.read_only = read_only,
+		.dest = (DestReceiver *) &receiver
+	};
+
+	rows->relation = relation;
+	for (int i = 0; i < nparameters; i++)
+		params->params[i] = (ParamExternData) {
+		parameters[i], false, PARAM_FLAG_CONST, parameters_of[action].types[i]
+	};
+
+	execute(entry, &options);
+	check_keys(rows);
 	return rows;
 }
 
-/*
- * Return a row, counted from 0, as the columns of its first relation.  Raises
- * 23502 when it has no key: what is looked up by it next must not be null.
- * Only a trigger, a rule or a view of the user's can bring that about.
- */
-Row
-cb_fetch_row(const Rows *rows, uint64 number)
-{
-	const RelationInfo *relation = &cb_relations[rows->relation];
-	TupleDesc	desc = rows->table->tupdesc;
-	Row			row;
-
-	row.values = (Datum *) palloc(desc->natts * sizeof(Datum));
-	row.isnull = (bool *) palloc(desc->natts * sizeof(bool));
-	row.relation = rows->relation;
-	heap_deform_tuple(rows->table->vals[number], desc, row.values, row.isnull);
-	if (row.isnull[0])
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("a row of relation \"%s\" has no %s",
-						relation->name, cb_columns[relation->first].name)));
-	return row;
-}
-
-/*
- * Are two texts the same, byte by byte?
- */
-bool
-cb_text_equal(Datum a, Datum b)
+int
+cb_compare(Datum a, Datum b)
 {
 	text	   *x = DatumGetTextPP(a);
 	text	   *y = DatumGetTextPP(b);
+	int			x_length = VARSIZE_ANY_EXHDR(x);
+	int			y_length = VARSIZE_ANY_EXHDR(y);
+	int			result = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(x_length, y_length));
 
-	return VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) &&
-		memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(x)) == 0;
+	return result != 0 ? result : x_length - y_length;
 }

@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * statements.h
+ *	  The SQL statements of the calls.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONTACT_BLOCK_STATEMENTS_H
+#define CONTACT_BLOCK_STATEMENTS_H
+
+#include "lifecycle.h"
+#include "relations.h"
+
+/* What a statement does to the rows of one relation that have a key, its first column. */
+typedef enum CbAction
+{
+	CB_READ,					/* $1 is the key */
+	CB_READ_MANY,				/* $1 is an array of keys */
+	CB_LOCK,					/* as for an UPDATE */
+	CB_CHANGE,					/* to a status, unless it does not start from the row's */
+	CB_CHANGE_WITH_REASON		/* the same; $2 is the reason */
+} CbAction;
+
+/* One row: the columns of its relation. */
+typedef struct CbRow
+{
+	const Datum *values;
+	const bool *isnull;
+} CbRow;
+
+/* What a statement returned: every column of its relation, those that the caller may not read as null. */
+typedef struct CbRows
+{
+	CbRelation	relation;
+	int			count;
+	int			size;			/* of the array */
+	CbRow	   *rows;
+} CbRows;
+
+/*
+ * Run a statement and return its rows, in the current memory context.  The
+ * parameters are not null.  With read_only it sees what the active snapshot
+ * sees, else all that is committed by now and what this transaction did.
+ * Between SPI_connect and SPI_finish only.
+ */
+extern CbRows *cb_run(const CbCall *call, CbRelation relation, CbAction action, CbStatus to,
+					  const Datum *parameters, bool read_only);
+
+/* Compare two texts byte by byte, as memcmp does. */
+extern int	cb_compare(Datum a, Datum b);
+
+#endif							/* CONTACT_BLOCK_STATEMENTS_H */
