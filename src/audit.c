@@ -116,7 +116,9 @@ find_columns(FmgrInfo *flinfo, Relation rel)
 
 		columns->at[event] = find_column(rel, at[0].name, &next);
 		columns->by[event] = find_column(rel, at[1].name, &next);
-		type = getBaseType(TupleDescAttr(RelationGetDescr(rel), columns->at[event])->atttypid);
+		type = TupleDescAttr(RelationGetDescr(rel), columns->at[event])->atttypid;
+		if (type != TIMESTAMPTZOID)
+			type = getBaseType(type);
 		columns->is_time[event] = type == TIMESTAMPTZOID || type == TIMESTAMPOID;
 	}
 

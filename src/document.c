@@ -47,6 +47,7 @@ typedef struct Document
 {
 	const CbCall *call;
 	KnownRows	known[CB_NRELATIONS];
+	KnownRows	actors;			/* looked up last, and those that are not known as users */
 	CbRows	   *links[CB_NRELATIONS];	/* of the object at hand, where the relation lists others in it */
 } Document;
 
@@ -192,19 +193,17 @@ find_known(const KnownRows *rows, Datum key)
 
 /* The row of this key, NULL if there is none; it was asked for. */
 static const CbRow *
-find_row(const Document *document, CbRelation relation, Datum key)
+find_row(const KnownRows *rows, Datum key)
 {
-	const Known *known = find_known(&document->known[relation], key);
+	const Known *known = find_known(rows, key);
 
 	return known ? known->row : NULL;
 }
 
 /* Ask for the row of a key. */
 static void
-want(Document *document, CbRelation relation, Datum key)
+want(KnownRows *rows, Datum key)
 {
-	KnownRows  *rows = &document->known[relation];
-
 	if (find_known(rows, key))
 		return;
 	if (rows->count == rows->size)
@@ -225,9 +224,8 @@ run(const Document *document, CbRelation relation, CbAction action, Datum parame
 
 /* Look up the rows of a relation that were asked for since the last time. */
 static void
-look_up(Document *document, CbRelation relation)
+look_up(const Document *document, KnownRows *wanted, CbRelation relation, CbAction action)
 {
-	KnownRows  *wanted = &document->known[relation];
 	int			nkeys = 0;
 	int			last;
 	Datum	   *keys;
@@ -251,7 +249,7 @@ look_up(Document *document, CbRelation relation)
 		qsort(wanted->known, last, sizeof(Known), compare_known);
 	wanted->count = wanted->sorted = last;
 
-	rows = run(document, relation, CB_READ_MANY,
+	rows = run(document, relation, action,
 			   PointerGetDatum(construct_array(keys, nkeys, TEXTOID, -1, false, TYPALIGN_INT)));
 	for (int i = 0; i < rows->count; i++)
 	{
@@ -281,7 +279,8 @@ want_references(Document *document, const CbObject *object, const CbRow *row)
 	for (int i = 0; i < object->nproperties; i++)
 	{
 		const CbProperty *property = &object->properties[i];
-		const CbObject *target = &cb_objects[property->kind == CB_EVENT ? CB_ACTOR : property->object];
+		const CbObject *target = &cb_objects[property->object];
+		KnownRows  *known = &document->known[target->relation];
 		int			place = property->place;
 		CbRows	   *links;
 
@@ -290,24 +289,24 @@ want_references(Document *document, const CbObject *object, const CbRow *row)
 		switch (property->kind)
 		{
 			case CB_EVENT:
-				if (!row->isnull[place] && !row->isnull[place + 1] && may_read(document, target->columns))
-					want(document, target->relation, row->values[place + 1]);
+				if (!row->isnull[place] && !row->isnull[place + 1])
+					want(&document->actors, row->values[place + 1]);
 				break;
 			case CB_REFERENCE:
 				if (!row->isnull[place])
-					want(document, target->relation, row->values[place]);
+					want(known, row->values[place]);
 				break;
 			case CB_GROUP:
 			case CB_OPTIONAL_GROUP:
 				want_references(document, target, row);
 				break;
 			case CB_LIST:
-				links = run(document, target->link, CB_READ, row->values[0]);
+				links = run(document, target->link, CB_READ_LINKS, row->values[0]);
 				qsort(links->rows, links->count, sizeof(CbRow), compare_links);
 				for (int j = 0; j < links->count; j++)
 				{
 					if (!links->rows[j].isnull[1])
-						want(document, target->relation, links->rows[j].values[1]);
+						want(known, links->rows[j].values[1]);
 				}
 				document->links[target->link] = links;
 				break;
@@ -323,7 +322,7 @@ find_references(Document *document, const CbObject *object, const CbRow *row)
 {
 	want_references(document, object, row);
 	for (int relation = 0; relation < CB_NRELATIONS; relation++)
-		look_up(document, relation);
+		look_up(document, &document->known[relation], relation, CB_READ_MANY);
 	for (int i = 0; i < object->nproperties; i++)
 	{
 		const CbProperty *property = &object->properties[i];
@@ -332,10 +331,44 @@ find_references(Document *document, const CbObject *object, const CbRow *row)
 
 		if (property->kind == CB_REFERENCE && may_read(document, property->columns) &&
 			!row->isnull[property->place])
-			referenced = find_row(document, target->relation, row->values[property->place]);
+			referenced = find_row(&document->known[target->relation], row->values[property->place]);
 		if (referenced)
 			find_references(document, target, referenced);
 	}
+}
+
+/*
+ * Find the users among those who acted: those that are known already, and all
+ * others with one statement.
+ */
+static void
+find_actors(Document *document)
+{
+	const CbObject *actor = &cb_objects[CB_ACTOR];
+	KnownRows  *actors = &document->actors;
+	KnownRows	others = {0};
+
+	if (!may_read(document, actor->columns))
+	{
+		actors->count = 0;
+		return;
+	}
+	for (int i = 0; i < actors->count; i++)
+	{
+		Known	   *known = &actors->known[i];
+
+		known->row = find_row(&document->known[actor->relation], known->key);
+		if (!known->row)
+			want(&others, known->key);
+	}
+	look_up(document, &others, actor->relation, CB_READ_ACTORS);
+	for (int i = 0; i < actors->count; i++)
+	{
+		if (!actors->known[i].row)
+			actors->known[i].row = find_row(&others, actors->known[i].key);
+	}
+	qsort(actors->known, actors->count, sizeof(Known), compare_known);
+	actors->sorted = actors->count;
 }
 
 /* Who acted: a user, or whatever the name is. */
@@ -343,10 +376,10 @@ static JsonbValue
 actor_value(const Document *document, Datum id)
 {
 	const CbObject *actor = &cb_objects[CB_ACTOR];
-	const CbRow *row = find_row(document, actor->relation, id);
+	const CbRow *row = find_row(&document->actors, id);
 	JsonbValue	object;
 
-	if (row && may_read(document, actor->columns))
+	if (row)
 		return object_value(document, actor, row, NULL);
 	object = new_object(1);
 	add(&object, "id", text_value(id));
@@ -373,7 +406,7 @@ list_value(const Document *document, const CbObject *object)
 	for (int i = 0; i < links->count; i++)
 	{
 		const CbRow *link = &links->rows[i];
-		const CbRow *row = link->isnull[1] ? NULL : find_row(document, object->relation, link->values[1]);
+		const CbRow *row = link->isnull[1] ? NULL : find_row(&document->known[object->relation], link->values[1]);
 
 		if (row)
 			append(&array, object_value(document, object, row, link));
@@ -446,7 +479,7 @@ add_property(const Document *document, JsonbValue *value, const CbObject *object
 				add(value, property->key, object_value(document, target, row, NULL));
 			break;
 		case CB_REFERENCE:
-			referenced = isnull ? NULL : find_row(document, target->relation, datum);
+			referenced = isnull ? NULL : find_row(&document->known[target->relation], datum);
 			if (referenced)
 				add(value, property->key, object_value(document, target, referenced, NULL));
 			break;
@@ -490,6 +523,7 @@ cb_document(const CbCall *call, const CbRow *contact, MemoryContext result_conte
 	Jsonb	   *result;
 
 	find_references(&document, &cb_objects[CB_CONTACT], contact);
+	find_actors(&document);
 	root = object_value(&document, &cb_objects[CB_CONTACT], contact, NULL);
 
 	oldcontext = MemoryContextSwitchTo(result_context);

@@ -24,7 +24,6 @@
 #include "nodes/params.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/rls.h"
@@ -48,6 +47,8 @@ typedef struct PlanEntry
 	CbStatus	to;
 	Bitmapset  *hidden;			/* columns of the relation */
 
+	int			nplaces;
+	int		   *places;			/* of the columns that it returns */
 	SPIPlanPtr	plan;
 	int			planned;		/* which generic plan is ours; 0: none yet */
 	int			uses;			/* how many calls are running it */
@@ -62,6 +63,7 @@ typedef struct Receiver
 {
 	DestReceiver pub;			/* must be first */
 	MemoryContext context;
+	const int  *places;
 	CbRows	   *rows;
 } Receiver;
 
@@ -72,7 +74,9 @@ static const struct
 	Oid			types[2];
 }			parameters_of[] = {
 	[CB_READ] = {1, {TEXTOID}},
+	[CB_READ_LINKS] = {1, {TEXTOID}},
 	[CB_READ_MANY] = {1, {TEXTARRAYOID}},
+	[CB_READ_ACTORS] = {1, {TEXTARRAYOID}},
 	[CB_LOCK] = {1, {TEXTOID}},
 	[CB_CHANGE] = {1, {TEXTOID}},
 	[CB_CHANGE_WITH_REASON] = {2, {TEXTOID, TEXTOID}}
@@ -90,44 +94,61 @@ is_hidden(CbRelation relation, int place, const Bitmapset *hidden)
 	return bms_is_member(cb_relations[relation].first + place, hidden);
 }
 
+/* Does a statement of this kind return the column? */
+static bool
+is_returned(CbRelation relation, CbAction action, int place)
+{
+	switch (action)
+	{
+		case CB_READ_LINKS:
+			return place > 0;
+		case CB_READ_ACTORS:
+			return bms_is_member(cb_relations[relation].first + place, cb_objects[CB_ACTOR].columns);
+		case CB_LOCK:
+			return place == 0;
+		default:
+			return true;
+	}
+}
+
 /*
- * Append the columns of a relation, null for those that are hidden, or that a
- * newer version has added.
+ * Append the columns that a statement returns, and note which they are: not
+ * those that are hidden, or that a newer version has added.
  */
 static void
-append_columns(StringInfo sql, const CbSchema *schema, const PlanEntry *key)
+append_columns(StringInfo sql, const CbSchema *schema, PlanEntry *entry)
 {
-	const CbRelationInfo *relation = &cb_relations[key->relation];
+	const CbRelationInfo *relation = &cb_relations[entry->relation];
 
+	entry->nplaces = 0;
+	entry->places = (int *) palloc(relation->ncolumns * sizeof(int));
 	for (int place = 0; place < relation->ncolumns; place++)
 	{
 		const CbColumn *column = &relation->columns[place];
 		Oid			type = schema->types[relation->first + place];
 
-		if (place > 0)
-			appendStringInfoString(sql, ", ");
-		if (is_hidden(key->relation, place, key->hidden) || (column->newer && !OidIsValid(type)))
-			appendStringInfoString(sql, "NULL");
-		else if (type == TIMESTAMPOID)
-			appendStringInfo(sql, "pg_catalog.timezone('UTC', %s)", column->name);
-		else
-			appendStringInfoString(sql, column->name);
-		appendStringInfo(sql, "::pg_catalog.%s", column->read_as);
+		if (!is_returned(entry->relation, entry->action, place) ||
+			is_hidden(entry->relation, place, entry->hidden) || (column->newer && !OidIsValid(type)))
+			continue;
+		appendStringInfo(sql, type == TIMESTAMPOID ? "%spg_catalog.timezone('UTC', %s)::pg_catalog.%s" :
+						 "%s%s::pg_catalog.%s",
+						 entry->nplaces > 0 ? ", " : "", column->name, column->read_as);
+		entry->places[entry->nplaces++] = place;
 	}
 }
 
 /* Append an UPDATE of a contact's status, for the statuses that its verb starts from. */
 static void
-append_change(StringInfo sql, const char *name, const PlanEntry *key)
+append_change(StringInfo sql, const char *name, const PlanEntry *entry)
 {
-	const CbStatusInfo *to = &cb_statuses[key->to];
+	const CbStatusInfo *to = &cb_statuses[entry->to];
 	int			reason_place = cb_contact_place(CB_REASON);
 	const char *status = column_name(CB_CONTACTS, cb_contact_place(CB_STATUS));
 	const char *reason = column_name(CB_CONTACTS, reason_place);
 	const char *separator = " AND (";
 
 	appendStringInfo(sql, "UPDATE %s SET %s = '%s'", name, status, to->name);
-	if (key->action == CB_CHANGE_WITH_REASON)
+	if (entry->action == CB_CHANGE_WITH_REASON)
 		appendStringInfo(sql, ", %s = $2", reason);
 	appendStringInfo(sql, " WHERE %s " EQUALS " $1", column_name(CB_CONTACTS, 0));
 	for (int from = 0; from < CB_NSTATUSES; from++)
@@ -137,11 +158,11 @@ append_change(StringInfo sql, const char *name, const PlanEntry *key)
 		appendStringInfo(sql, "%s%s " EQUALS " '%s'", separator, status, cb_statuses[from].name);
 		separator = " OR ";
 	}
-	if (key->action == CB_CHANGE_WITH_REASON)
+	if (entry->action == CB_CHANGE_WITH_REASON)
 	{
 		/* the same status with another reason; one that may not be read counts as another */
 		appendStringInfo(sql, "%s%s " EQUALS " '%s'", separator, status, to->name);
-		if (!is_hidden(CB_CONTACTS, reason_place, key->hidden))
+		if (!is_hidden(CB_CONTACTS, reason_place, entry->hidden))
 			appendStringInfo(sql, " AND (%s IS NULL OR %s::pg_catalog.text COLLATE pg_catalog.\"C\""
 							 " OPERATOR(pg_catalog.<>) $2)", reason, reason);
 	}
@@ -149,23 +170,24 @@ append_change(StringInfo sql, const char *name, const PlanEntry *key)
 }
 
 static char *
-statement_text(const CbSchema *schema, const PlanEntry *key)
+statement_text(const CbSchema *schema, PlanEntry *entry)
 {
-	char	   *name = quote_qualified_identifier(NameStr(schema->name), cb_relations[key->relation].name);
+	char	   *name = quote_qualified_identifier(NameStr(schema->name), cb_relations[entry->relation].name);
+	bool		is_many = parameters_of[entry->action].types[0] == TEXTARRAYOID;
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	if (key->action == CB_CHANGE || key->action == CB_CHANGE_WITH_REASON)
+	if (entry->action == CB_CHANGE || entry->action == CB_CHANGE_WITH_REASON)
 	{
-		append_change(&sql, name, key);
-		append_columns(&sql, schema, key);
+		append_change(&sql, name, entry);
+		append_columns(&sql, schema, entry);
 		return sql.data;
 	}
 	appendStringInfoString(&sql, "SELECT ");
-	append_columns(&sql, schema, key);
-	appendStringInfo(&sql, " FROM %s WHERE %s " EQUALS, name, column_name(key->relation, 0));
-	appendStringInfoString(&sql, key->action == CB_READ_MANY ? " ANY ($1)" : " $1");
-	if (key->action == CB_LOCK)
+	append_columns(&sql, schema, entry);
+	appendStringInfo(&sql, " FROM %s WHERE %s " EQUALS " %s", name, column_name(entry->relation, 0),
+					 is_many ? "ANY ($1)" : "$1");
+	if (entry->action == CB_LOCK)
 		appendStringInfoString(&sql, " FOR NO KEY UPDATE");
 	return sql.data;
 }
@@ -177,6 +199,7 @@ free_plan(PlanEntry *entry)
 	nplans--;
 	SPI_freeplan(entry->plan);
 	bms_free(entry->hidden);
+	pfree(entry->places);
 	pfree(entry);
 }
 
@@ -198,8 +221,9 @@ free_oldest_plan(void)
 	}
 }
 
+/* Prepare the statement of this key, and keep it. */
 static PlanEntry *
-prepare(const CbSchema *schema, const PlanEntry *key)
+prepare(const CbSchema *schema, PlanEntry *key)
 {
 	MemoryContext oldcontext;
 	PlanEntry  *entry;
@@ -218,6 +242,8 @@ prepare(const CbSchema *schema, const PlanEntry *key)
 	entry = (PlanEntry *) palloc(sizeof(PlanEntry));
 	*entry = *key;
 	entry->hidden = bms_copy(key->hidden);
+	entry->places = (int *) memcpy(palloc(Max(key->nplaces, 1) * sizeof(int)),
+								   key->places, key->nplaces * sizeof(int));
 	entry->plan = plan;
 	MemoryContextSwitchTo(oldcontext);
 	if (SPI_keepplan(plan) != 0)
@@ -321,8 +347,16 @@ get_plan(const CbCall *call, CbRelation relation, CbAction action, CbStatus to)
 	return entry;
 }
 
+/* The size of what a value points to, which is never a C string. */
+static inline Size
+value_size(Datum value, Form_pg_attribute attribute)
+{
+	return attribute->attlen == -1 ? VARSIZE_ANY(DatumGetPointer(value)) : (Size) attribute->attlen;
+}
+
 /*
- * Copy a row: its values behind its array of them, in one piece of memory.
+ * Copy a row to where its caller wants it, in one piece of memory: its values
+ * and whether they are null, and behind these what the values point to.
  */
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
@@ -331,39 +365,42 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	CbRows	   *rows = receiver->rows;
 	MemoryContext oldcontext = MemoryContextSwitchTo(receiver->context);
 	TupleDesc	desc = slot->tts_tupleDescriptor;
-	int			natts = desc->natts;
-	Size		size = MAXALIGN(natts * sizeof(Datum)) + MAXALIGN(natts * sizeof(bool));
-	Pointer    *sources = (Pointer *) palloc(natts * sizeof(Pointer));
-	Size	   *lengths = (Size *) palloc(natts * sizeof(Size));
+	int			ncolumns = cb_relations[rows->relation].ncolumns;
+	Size		size = ncolumns * sizeof(Datum) + MAXALIGN(ncolumns * sizeof(bool));
 	Datum	   *values;
 	bool	   *isnull;
 	char	   *end;
 
 	slot_getallattrs(slot);
-	for (int i = 0; i < natts; i++)
+	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
-		sources[i] = NULL;
 		if (slot->tts_isnull[i] || attribute->attbyval)
 			continue;
-		sources[i] = attribute->attlen == -1 ?
-			(Pointer) PG_DETOAST_DATUM_PACKED(slot->tts_values[i]) : DatumGetPointer(slot->tts_values[i]);
-		lengths[i] = attribute->attlen == -1 ? VARSIZE_ANY(sources[i]) : (Size) attribute->attlen;
-		size += MAXALIGN(lengths[i]);
+		if (attribute->attlen == -1)
+			slot->tts_values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(slot->tts_values[i]));
+		size += MAXALIGN(value_size(slot->tts_values[i], attribute));
 	}
 	values = (Datum *) palloc(size);
-	isnull = (bool *) ((char *) values + MAXALIGN(natts * sizeof(Datum)));
-	end = (char *) isnull + MAXALIGN(natts * sizeof(bool));
-	memcpy(isnull, slot->tts_isnull, natts * sizeof(bool));
-	for (int i = 0; i < natts; i++)
+	isnull = (bool *) (values + ncolumns);
+	end = (char *) isnull + MAXALIGN(ncolumns * sizeof(bool));
+	memset(isnull, true, ncolumns * sizeof(bool));
+	for (int i = 0; i < desc->natts; i++)
 	{
-		values[i] = slot->tts_values[i];
-		if (sources[i])
-		{
-			values[i] = PointerGetDatum(memcpy(end, sources[i], lengths[i]));
-			end += MAXALIGN(lengths[i]);
-		}
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		int			place = receiver->places[i];
+		Size		length;
+
+		if (slot->tts_isnull[i])
+			continue;
+		isnull[place] = false;
+		values[place] = slot->tts_values[i];
+		if (attribute->attbyval)
+			continue;
+		length = value_size(values[place], attribute);
+		values[place] = PointerGetDatum(memcpy(end, DatumGetPointer(values[place]), length));
+		end += MAXALIGN(length);
 	}
 
 	if (rows->count == rows->size)
@@ -442,6 +479,7 @@ cb_run(const CbCall *call, CbRelation relation, CbAction action, CbStatus to,
 			.mydest = DestTuplestore
 		},
 		.context = CurrentMemoryContext,
+		.places = entry->places,
 		.rows = rows
 	};
 	SPIExecuteOptions options = {
@@ -457,7 +495,8 @@ cb_run(const CbCall *call, CbRelation relation, CbAction action, CbStatus to,
 	};
 
 	execute(entry, &options);
-	check_keys(rows);
+	if (action != CB_READ_LINKS)
+		check_keys(rows);
 	return rows;
 }
 

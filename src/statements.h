@@ -15,20 +15,22 @@
 typedef enum CbAction
 {
 	CB_READ,					/* $1 is the key */
+	CB_READ_LINKS,				/* $1 is the key, which they share: not returned */
 	CB_READ_MANY,				/* $1 is an array of keys */
-	CB_LOCK,					/* as for an UPDATE */
+	CB_READ_ACTORS,				/* the same; what is shown of those who acted */
+	CB_LOCK,					/* as for an UPDATE; returns the key */
 	CB_CHANGE,					/* to a status, unless it does not start from the row's */
 	CB_CHANGE_WITH_REASON		/* the same; $2 is the reason */
 } CbAction;
 
-/* One row: the columns of its relation. */
+/* One row: the columns of its relation; null are those, too, that the statement does not return. */
 typedef struct CbRow
 {
 	const Datum *values;
 	const bool *isnull;
 } CbRow;
 
-/* What a statement returned: every column of its relation, those that the caller may not read as null. */
+/* What a statement returned, but for what the caller may not read. */
 typedef struct CbRows
 {
 	CbRelation	relation;
