@@ -8,6 +8,17 @@
 #ifndef CONTACT_BLOCK_ACTOR_H
 #define CONTACT_BLOCK_ACTOR_H
 
+/* What a plain statement does that would lift a block. */
+typedef enum CbPlainUnblock
+{
+	CB_PLAIN_UNBLOCK_ERROR,		/* it is PT409 */
+	CB_PLAIN_UNBLOCK_KEEP,		/* the status stays as it is, the rest counts */
+	CB_PLAIN_UNBLOCK_ALLOW
+} CbPlainUnblock;
+
+/* The setting contact_block.plain_unblock: a CbPlainUnblock. */
+extern int	cb_plain_unblock;
+
 /* Define the settings; when the library is loaded. */
 extern void cb_define_settings(void);
 

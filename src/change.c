@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 
 #include "compat.h"
 #include "change.h"
@@ -63,29 +64,40 @@ one_contact(const CbRows *rows, Datum id)
 CbRow
 cb_read_contact(const CbCall *call, Datum id, bool read_only)
 {
-	const CbRow *contact = one_contact(cb_run(call, CB_CONTACTS, CB_READ, CB_NO_STATUS, &id, read_only), id);
+	const CbRow *contact = one_contact(cb_run(call, CB_CONTACTS, CB_READ, NULL, 1, &id, read_only), id);
 
 	if (!contact)
 		contact_not_found(id);
 	return *contact;
 }
 
-/* The contact's status as it is written there, "null" if it has none. */
-static const char *
-status_name(const CbRow *contact)
+static CbStatus
+status_of(const CbCall *call, const CbRow *contact)
 {
 	int			place = cb_contact_place(CB_STATUS);
 
-	return contact->isnull[place] ? "null" : TextDatumGetCString(contact->values[place]);
+	return contact->isnull[place] ? CB_NO_STATUS :
+		cb_find_label(call->schema, TextDatumGetCString(contact->values[place]));
+}
+
+/* The contact's status for people: the contract's word, or what stands there. */
+static const char *
+status_text(const CbCall *call, const CbRow *contact)
+{
+	int			place = cb_contact_place(CB_STATUS);
+	CbStatus	status = status_of(call, contact);
+
+	return status == CB_NO_STATUS && !contact->isnull[place] ?
+		TextDatumGetCString(contact->values[place]) : cb_status_name(status);
 }
 
 /*
- * Run the UPDATE of a set, whose ids are its parameters.
+ * Run the UPDATE of a set.
  */
 static CbRows *
-update_set(const CbCall *call, const CbChange *change, CbSetAtWork *set)
+update_set(const CbCall *call, CbSetAtWork *set)
 {
-	Datum		parameters[] = {set->ids[0], change->reason};
+	const CbChange *change = set->change;
 	CbRows	   *rows;
 
 	set->outer = cb_set_at_work;
@@ -93,7 +105,7 @@ update_set(const CbCall *call, const CbChange *change, CbSetAtWork *set)
 	PG_TRY();
 	{
 		rows = cb_run(call, CB_CONTACTS, change->has_reason ? CB_CHANGE_WITH_REASON : CB_CHANGE,
-					  change->to, parameters, false);
+					  change, set->nids, set->ids, false);
 	}
 	PG_FINALLY();
 	{
@@ -111,15 +123,17 @@ static bool
 try_change(const CbCall *call, const CbChange *change, Datum id, CbRow *contact)
 {
 	bool		is_stamped = false;
+	Datum		key = cb_canonical_id(cb_key_type(call->schema, CB_CONTACTS), id);
 	CbSetAtWork set = {
-		.relid = call->schema->relids[CB_CONTACTS],
-		.schema = call->schema->oid,
+		.change = change,
+		.relid = call->schema->contacts_table,
+		.schema = get_rel_namespace(call->schema->contacts_table),
 		.trigger_depth = DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)),
 		.nids = 1,
-		.ids = &id,
+		.ids = &key,
 		.is_stamped = &is_stamped
 	};
-	const CbRow *changed = one_contact(update_set(call, change, &set), id);
+	const CbRow *changed = one_contact(update_set(call, &set), id);
 
 	if (!changed)
 		return false;
@@ -128,7 +142,7 @@ try_change(const CbCall *call, const CbChange *change, Datum id, CbRow *contact)
 					  "The audit trigger on \"contacts\" did not fire: it is missing or disabled.");
 	*contact = *changed;
 	/* another BEFORE trigger may have had its own idea */
-	if (cb_find_status(status_name(contact)) != change->to)
+	if (status_of(call, contact) != change->to)
 		change_refused(id);
 	/* what has written since, an AFTER trigger, may have changed or deleted the row */
 	if (GetCurrentCommandId(false) > set.last_command + 1)
@@ -141,11 +155,11 @@ try_change(const CbCall *call, const CbChange *change, Datum id, CbRow *contact)
  * caller may not read, and so is null here, counts as another one.
  */
 static bool
-is_done(const CbChange *change, const CbRow *contact)
+is_done(const CbCall *call, const CbChange *change, const CbRow *contact)
 {
 	int			place = cb_contact_place(CB_REASON);
 
-	if (cb_find_status(status_name(contact)) != change->to)
+	if (status_of(call, contact) != change->to)
 		return false;
 	return !change->has_reason ||
 		(!contact->isnull[place] && cb_compare(contact->values[place], change->reason) == 0);
@@ -165,14 +179,20 @@ cb_change_contact(const CbCall *call, const CbChange *change, Datum id)
 {
 	CbRow		contact;
 
+	if (NameStr(call->schema->labels[change->to])[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the status of contacts has no word for this"),
+				 errdetail("There is none for %s.", cb_status_name(change->to))));
 	for (int tries = 1; !try_change(call, change, id, &contact); tries++)
 	{
 		/* nothing was changed: see why, in the row as it is now */
 		contact = cb_read_contact(call, id, false);
-		if (is_done(change, &contact))
+		if (is_done(call, change, &contact))
 			break;
-		if (!starts_from(change, cb_find_status(status_name(&contact))))
-			cb_conflict(TextDatumGetCString(id), status_name(&contact), NULL);
+		if (!starts_from(change, status_of(call, &contact)))
+			cb_conflict(psprintf("Contact \"%s\" is %s.", TextDatumGetCString(id),
+								 status_text(call, &contact)), NULL);
 		if (tries == MAX_TRIES)
 			change_refused(id);
 
@@ -181,7 +201,7 @@ cb_change_contact(const CbCall *call, const CbChange *change, Datum id)
 		 * back to this status, then it is locked to try again, or the caller
 		 * may not update it, then there is nothing to lock.
 		 */
-		(void) cb_run(call, CB_CONTACTS, CB_LOCK, CB_NO_STATUS, &id, false);
+		(void) cb_run(call, CB_CONTACTS, CB_LOCK, NULL, 1, &id, false);
 	}
 	return contact;
 }

@@ -13,14 +13,6 @@
 /* The SQLSTATE that gateways answer with the HTTP status in its digits. */
 #define ERRCODE_CONTACT_NOT_FOUND	MAKE_SQLSTATE('P', 'T', '4', '0', '4')
 
-/* What a verb does: the status that it leads to, and the reason if there is one. */
-typedef struct CbChange
-{
-	CbStatus	to;
-	bool		has_reason;
-	Datum		reason;			/* text, not empty */
-} CbChange;
-
 /*
  * The contacts that an UPDATE of ours is changing, for exactly the time that it
  * runs.  A row that the audit trigger meets is one of them when its relation is
@@ -30,11 +22,12 @@ typedef struct CbChange
 typedef struct CbSetAtWork
 {
 	struct CbSetAtWork *outer;	/* of the call within which this one is made */
-	Oid			relid;			/* of contacts */
-	Oid			schema;			/* that they are in */
+	const CbChange *change;
+	Oid			relid;			/* of the table of contacts */
+	Oid			schema;			/* that this is in */
 	int			trigger_depth;	/* at the call */
 	int			nids;
-	const Datum *ids;			/* text, sorted */
+	const Datum *ids;			/* text, as the column shows them, sorted */
 	bool	   *is_stamped;		/* by the trigger, for each id */
 	CommandId	last_command;	/* that was current when the trigger fired last */
 } CbSetAtWork;

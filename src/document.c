@@ -15,9 +15,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -170,6 +168,16 @@ append(JsonbValue *array, JsonbValue element)
 	array->val.array.elems[array->val.array.nElems++] = element;
 }
 
+/* A contact's status, in the contract's word whatever the column's is. */
+static JsonbValue
+status_value(const Document *document, Datum datum)
+{
+	CbStatus	status = cb_find_label(document->call->schema, TextDatumGetCString(datum));
+
+	return status == CB_NO_STATUS ? text_value(datum) :
+		string_value(cb_status_name(status), strlen(cb_status_name(status)));
+}
+
 static bool
 may_read(const Document *document, const Bitmapset *columns)
 {
@@ -191,6 +199,13 @@ find_known(const KnownRows *rows, Datum key)
 		(Known *) bsearch(&wanted, rows->known, rows->sorted, sizeof(Known), compare_known);
 }
 
+/* The key of a relation as its own rows show it; another one may show it otherwise. */
+static Datum
+key_of(const Document *document, CbRelation relation, Datum key)
+{
+	return cb_canonical_id(cb_key_type(document->call->schema, relation), key);
+}
+
 /* The row of this key, NULL if there is none; it was asked for. */
 static const CbRow *
 find_row(const KnownRows *rows, Datum key)
@@ -198,6 +213,13 @@ find_row(const KnownRows *rows, Datum key)
 	const Known *known = find_known(rows, key);
 
 	return known ? known->row : NULL;
+}
+
+/* The row that another one refers to by this key. */
+static const CbRow *
+find_referenced(const Document *document, CbRelation relation, Datum key)
+{
+	return find_row(&document->known[relation], key_of(document, relation, key));
 }
 
 /* Ask for the row of a key. */
@@ -217,9 +239,9 @@ want(KnownRows *rows, Datum key)
 }
 
 static CbRows *
-run(const Document *document, CbRelation relation, CbAction action, Datum parameter)
+run(const Document *document, CbRelation relation, CbAction action, int nkeys, const Datum *keys)
 {
-	return cb_run(document->call, relation, action, CB_NO_STATUS, &parameter, true);
+	return cb_run(document->call, relation, action, NULL, nkeys, keys, true);
 }
 
 /* Look up the rows of a relation that were asked for since the last time. */
@@ -249,8 +271,7 @@ look_up(const Document *document, KnownRows *wanted, CbRelation relation, CbActi
 		qsort(wanted->known, last, sizeof(Known), compare_known);
 	wanted->count = wanted->sorted = last;
 
-	rows = run(document, relation, action,
-			   PointerGetDatum(construct_array(keys, nkeys, TEXTOID, -1, false, TYPALIGN_INT)));
+	rows = run(document, relation, action, nkeys, keys);
 	for (int i = 0; i < rows->count; i++)
 	{
 		Known	   *known = find_known(wanted, rows->rows[i].values[0]);
@@ -290,23 +311,23 @@ want_references(Document *document, const CbObject *object, const CbRow *row)
 		{
 			case CB_EVENT:
 				if (!row->isnull[place] && !row->isnull[place + 1])
-					want(&document->actors, row->values[place + 1]);
+					want(&document->actors, key_of(document, CB_USERS, row->values[place + 1]));
 				break;
 			case CB_REFERENCE:
 				if (!row->isnull[place])
-					want(known, row->values[place]);
+					want(known, key_of(document, target->relation, row->values[place]));
 				break;
 			case CB_GROUP:
 			case CB_OPTIONAL_GROUP:
 				want_references(document, target, row);
 				break;
 			case CB_LIST:
-				links = run(document, target->link, CB_READ_LINKS, row->values[0]);
+				links = run(document, target->link, CB_READ_LINKS, 1, &row->values[0]);
 				qsort(links->rows, links->count, sizeof(CbRow), compare_links);
 				for (int j = 0; j < links->count; j++)
 				{
 					if (!links->rows[j].isnull[1])
-						want(known, links->rows[j].values[1]);
+						want(known, key_of(document, target->relation, links->rows[j].values[1]));
 				}
 				document->links[target->link] = links;
 				break;
@@ -331,7 +352,7 @@ find_references(Document *document, const CbObject *object, const CbRow *row)
 
 		if (property->kind == CB_REFERENCE && may_read(document, property->columns) &&
 			!row->isnull[property->place])
-			referenced = find_row(&document->known[target->relation], row->values[property->place]);
+			referenced = find_referenced(document, target->relation, row->values[property->place]);
 		if (referenced)
 			find_references(document, target, referenced);
 	}
@@ -376,7 +397,7 @@ static JsonbValue
 actor_value(const Document *document, Datum id)
 {
 	const CbObject *actor = &cb_objects[CB_ACTOR];
-	const CbRow *row = find_row(&document->actors, id);
+	const CbRow *row = find_row(&document->actors, key_of(document, actor->relation, id));
 	JsonbValue	object;
 
 	if (row)
@@ -406,7 +427,7 @@ list_value(const Document *document, const CbObject *object)
 	for (int i = 0; i < links->count; i++)
 	{
 		const CbRow *link = &links->rows[i];
-		const CbRow *row = link->isnull[1] ? NULL : find_row(&document->known[object->relation], link->values[1]);
+		const CbRow *row = link->isnull[1] ? NULL : find_referenced(document, object->relation, link->values[1]);
 
 		if (row)
 			append(&array, object_value(document, object, row, link));
@@ -455,9 +476,11 @@ add_property(const Document *document, JsonbValue *value, const CbObject *object
 
 	switch (property->kind)
 	{
+		case CB_STATUS:
+			add(value, property->key, isnull ? null_value() : status_value(document, datum));
+			break;
 		case CB_TEXT:
 		case CB_ID:
-		case CB_STATUS:
 		case CB_REASON:
 			add(value, property->key, isnull ? null_value() : text_value(datum));
 			break;
@@ -479,7 +502,7 @@ add_property(const Document *document, JsonbValue *value, const CbObject *object
 				add(value, property->key, object_value(document, target, row, NULL));
 			break;
 		case CB_REFERENCE:
-			referenced = isnull ? NULL : find_row(&document->known[target->relation], datum);
+			referenced = isnull ? NULL : find_referenced(document, target->relation, datum);
 			if (referenced)
 				add(value, property->key, object_value(document, target, referenced, NULL));
 			break;

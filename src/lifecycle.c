@@ -47,17 +47,26 @@ cb_status_constraint(void)
 	return sql.data;
 }
 
+const char *
+cb_status_name(CbStatus status)
+{
+	return status == CB_NO_STATUS ? "null" : cb_statuses[status].name;
+}
+
+bool
+cb_lifts(CbStatus from, CbStatus to)
+{
+	return from != CB_NO_STATUS && to != CB_NO_STATUS &&
+		cb_statuses[from].has_reason && !cb_statuses[to].has_reason;
+}
+
 /* Gateways put the message into the HTTP status line, so it is constant. */
 void
-cb_conflict(const char *id, const char *status, const char *new_status)
+cb_conflict(const char *detail, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONTACT_CONFLICT),
 			 errmsg("the contact's status does not allow this"),
-			 !status ? 0 :
-			 new_status ?
-			 errdetail("Contact \"%s\" is %s and cannot become %s.",
-					   id ? id : "null", status, new_status) :
-			 errdetail("Contact \"%s\" is %s.",
-					   id ? id : "null", status)));
+			 detail ? errdetail_internal("%s", detail) : 0,
+			 hint ? errhint("%s", hint) : 0));
 }

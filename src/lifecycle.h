@@ -55,7 +55,7 @@ typedef struct CbStatusInfo
 	CbEvent		event;			/* what becoming it is */
 	int			follows;
 	int			verb_starts_from;	/* none: there is no verb */
-	bool		keeps_reason;	/* becoming it leaves blocked_reason as it is */
+	bool		has_reason;		/* blocked_reason may be there */
 } CbStatusInfo;
 
 extern const CbStatusInfo cb_statuses[CB_NSTATUSES];
@@ -66,11 +66,19 @@ extern CbStatus cb_find_status(const char *name);
 /* What follows the type of the status column in CREATE TABLE. */
 extern const char *cb_status_constraint(void);
 
+/* The name of a status for people, "null" for none. */
+extern const char *cb_status_name(CbStatus status);
+
+/*
+ * Does a change from one status to the other lift a block, or a deletion?
+ * That must not happen by accident.
+ */
+extern bool cb_lifts(CbStatus from, CbStatus to);
+
 /*
  * Raise PT409 for a contact that has a status in which the caller's wish
- * cannot be met.  Without a status there is no DETAIL; without a new one it
- * does not name that.
+ * cannot be met.  Each of DETAIL and HINT may be NULL.
  */
-pg_noreturn extern void cb_conflict(const char *id, const char *status, const char *new_status);
+pg_noreturn extern void cb_conflict(const char *detail, const char *hint);
 
 #endif							/* CONTACT_BLOCK_LIFECYCLE_H */

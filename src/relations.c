@@ -12,12 +12,21 @@
 #include "postgres.h"
 
 #include "access/attnum.h"
+#include "access/relation.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/uuid.h"
 
 #include "compat.h"
 #include "relations.h"
@@ -43,6 +52,8 @@ relation_changed(Datum arg pg_attribute_unused(), Oid relid)
 		if (!OidIsValid(relid) || known->relids[i] == relid)
 			changes++;
 	}
+	if (known->contacts_table == relid)
+		changes++;
 }
 
 static void
@@ -75,6 +86,313 @@ cb_not_set_up(const char *schema_name, const char *detail)
 			 errhint("Run SELECT %s.contact_block_setup().", quote_identifier(schema_name))));
 }
 
+bool
+cb_is_audited(const CbColumn *column)
+{
+	return column->kind == CB_ID || column->kind == CB_STATUS ||
+		column->kind == CB_REASON || column->kind == CB_EVENT;
+}
+
+/* Raise 55000 for an argument of the audit trigger, and say what there can be. */
+static void
+bad_argument(const Trigger *trigger, const char *argument, const char *what)
+{
+	StringInfoData allowed;
+
+	initStringInfo(&allowed);
+	for (int place = 0; place < cb_relations[CB_CONTACTS].ncolumns; place++)
+	{
+		if (cb_is_audited(&cb_relations[CB_CONTACTS].columns[place]))
+			appendStringInfo(&allowed, "%s, ", cb_relations[CB_CONTACTS].columns[place].name);
+	}
+	for (int status = 0; status < CB_NSTATUSES; status++)
+		appendStringInfo(&allowed, "%s, ", cb_statuses[status].name);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("an argument of the audit trigger is not valid"),
+			 errdetail("Argument \"%s\" of trigger \"%s\" %s.", argument, trigger->tgname, what),
+			 errhint("An argument is a name, \"=\" and what the table calls it. The names are %sand ignore.",
+					 allowed.data)));
+}
+
+/* The name that an argument is about: where it is in names, NULL if it is none. */
+static const char **
+find_name(CbNames *names, const char *name)
+{
+	const CbRelationInfo *contacts = &cb_relations[CB_CONTACTS];
+
+	for (int place = 0; place < contacts->ncolumns; place++)
+	{
+		if (cb_is_audited(&contacts->columns[place]) && strcmp(contacts->columns[place].name, name) == 0)
+			return &names->columns[place];
+	}
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (strcmp(cb_statuses[status].name, name) == 0)
+			return &names->labels[status];
+	}
+	return NULL;
+}
+
+void
+cb_read_arguments(const Trigger *trigger, CbNames *names)
+{
+	const CbRelationInfo *contacts = &cb_relations[CB_CONTACTS];
+
+	names->ignored = NIL;
+	names->columns = (const char **) palloc0(contacts->ncolumns * sizeof(char *));
+	memset(names->labels, 0, sizeof(names->labels));
+	for (int i = 0; i < trigger->tgnargs; i++)
+	{
+		char	   *name = pstrdup(trigger->tgargs[i]);
+		char	   *value = strchr(name, '=');
+		const char **slot;
+
+		if (!value || value == name || value[1] == '\0')
+			bad_argument(trigger, trigger->tgargs[i], "has no name on one side");
+		*value++ = '\0';
+		if (strlen(value) >= NAMEDATALEN)
+			bad_argument(trigger, trigger->tgargs[i], "is too long");
+		if (strcmp(name, "ignore") == 0)
+		{
+			names->ignored = lappend(names->ignored, value);
+			continue;
+		}
+		slot = find_name(names, name);
+		if (!slot)
+			bad_argument(trigger, trigger->tgargs[i], "names nothing");
+		else if (*slot)
+			bad_argument(trigger, trigger->tgargs[i], "names something twice");
+		else
+			*slot = value;
+	}
+
+	for (int place = 0; place < contacts->ncolumns; place++)
+	{
+		if (!names->columns[place])
+			names->columns[place] = contacts->columns[place].name;
+	}
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (!names->labels[status])
+			names->labels[status] = cb_statuses[status].name;
+		for (int other = 0; other < status; other++)
+		{
+			if (strcmp(names->labels[other], names->labels[status]) == 0)
+				bad_argument(trigger, psprintf("%s=%s", cb_statuses[status].name, names->labels[status]),
+							 "is another status, too");
+		}
+	}
+}
+
+bool
+cb_can_hold(Oid type, const char *label)
+{
+	Datum		id;
+
+	if (type_is_enum(type))
+		return SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(label));
+	return cb_parse_id(type, CStringGetTextDatum(label), &id);
+}
+
+CbStatus
+cb_find_label(const CbSchema *schema, const char *label)
+{
+	int			status = 0;
+
+	if (!label || label[0] == '\0')
+		return CB_NO_STATUS;
+	while (status < CB_NSTATUSES && strcmp(NameStr(schema->labels[status]), label) != 0)
+		status++;
+	return (CbStatus) status;
+}
+
+Oid
+cb_trigger_function(Oid schema)
+{
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("contact_audit"),
+						   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
+}
+
+const Trigger *
+cb_find_trigger(Relation rel, Oid function)
+{
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		if (rel->trigdesc->triggers[i].tgfoid == function)
+			return &rel->trigdesc->triggers[i];
+	}
+	return NULL;
+}
+
+Oid
+cb_table_under(Relation view, const char **reason)
+{
+	Query	   *query = get_view_query(view);
+	const char *why_not = view_query_is_auto_updatable(query, true);
+	RangeTblEntry *rte;
+
+	if (!why_not && query->jointree->quals)
+		why_not = "It has a WHERE clause.";
+	if (!why_not && RelationHasCheckOption(view))
+		why_not = "It has a check option.";
+	if (!why_not)
+	{
+		rte = rt_fetch(linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex, query->rtable);
+		if (rte->relkind == RELKIND_RELATION || rte->relkind == RELKIND_PARTITIONED_TABLE)
+			return rte->relid;
+		why_not = "It is not over a table.";
+	}
+	if (reason)
+		*reason = why_not;
+	return InvalidOid;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;					/* lower case */
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* 8-4-4-4-12 hexadecimal digits in either case */
+static bool
+parse_uuid(const char *string, int length, Datum *id)
+{
+	pg_uuid_t  *uuid = (pg_uuid_t *) palloc0(sizeof(pg_uuid_t));
+	int			ndigits = 0;
+
+	if (length != 36)
+		return false;
+	for (int i = 0; i < length; i++)
+	{
+		int			digit = hex_digit(string[i]);
+
+		if (i == 8 || i == 13 || i == 18 || i == 23)
+		{
+			if (string[i] != '-')
+				return false;
+			continue;
+		}
+		if (digit < 0)
+			return false;
+		uuid->data[ndigits / 2] |= ndigits % 2 == 0 ? digit << 4 : digit;
+		ndigits++;
+	}
+	*id = UUIDPGetDatum(uuid);
+	return true;
+}
+
+/* Digits without leading zeros, behind a minus sign perhaps, that fit into so many bits */
+static bool
+parse_integer(const char *string, int length, int bits, int64 *number)
+{
+	bool		is_negative = length > 0 && string[0] == '-';
+	int			first = is_negative ? 1 : 0;
+
+	*number = 0;
+	/* a zero comes first only if it is alone */
+	if (length == first || (string[first] == '0' && length > 1))
+		return false;
+	for (int i = first; i < length; i++)
+	{
+		int			digit = string[i] - '0';
+
+		if (digit < 0 || digit > 9 ||
+			pg_mul_s64_overflow(*number, 10, number) ||
+			pg_add_s64_overflow(*number, is_negative ? -digit : digit, number))
+			return false;
+	}
+	return bits == 64 || (*number >= -(INT64CONST(1) << (bits - 1)) && *number < INT64CONST(1) << (bits - 1));
+}
+
+bool
+cb_parse_id(Oid type, Datum word, Datum *id)
+{
+	text	   *packed = DatumGetTextPP(word);
+	const char *string = VARDATA_ANY(packed);
+	int			length = VARSIZE_ANY_EXHDR(packed);
+	int64		number;
+
+	switch (type)
+	{
+		case UUIDOID:
+			return parse_uuid(string, length, id);
+		case INT2OID:
+			if (!parse_integer(string, length, 16, &number))
+				return false;
+			*id = Int16GetDatum((int16) number);
+			return true;
+		case INT4OID:
+			if (!parse_integer(string, length, 32, &number))
+				return false;
+			*id = Int32GetDatum((int32) number);
+			return true;
+		case INT8OID:
+			if (!parse_integer(string, length, 64, &number))
+				return false;
+			*id = Int64GetDatum(number);
+			return true;
+		default:
+			*id = word;
+			return true;
+	}
+}
+
+Datum
+cb_canonical_id(Oid type, Datum word)
+{
+	Datum		id;
+
+	if (type != UUIDOID || !cb_parse_id(type, word, &id))
+		return word;
+	return CStringGetTextDatum(DatumGetCString(DirectFunctionCall1(uuid_out, id)));
+}
+
+Oid
+cb_key_type(const CbSchema *schema, CbRelation relation)
+{
+	return schema->types[cb_relations[relation].first];
+}
+
+/*
+ * Look at the audit trigger: which table it is on, and what that calls the
+ * statuses.  Without a trigger it is the contract's words.
+ */
+static void
+look_at_trigger(CbSchema *schema)
+{
+	Oid			relid = schema->relids[CB_CONTACTS];
+	Oid			status_type = schema->types[cb_relations[CB_CONTACTS].first + cb_contact_place(CB_STATUS)];
+	Relation	rel = relation_open(relid, AccessShareLock);
+	const Trigger *trigger = NULL;
+	CbNames		names;
+
+	schema->contacts_table = relid;
+	if (rel->rd_rel->relkind == RELKIND_VIEW)
+	{
+		schema->contacts_table = cb_table_under(rel, NULL);
+		relation_close(rel, NoLock);
+		rel = OidIsValid(schema->contacts_table) ?
+			relation_open(schema->contacts_table, AccessShareLock) : NULL;
+	}
+	if (rel)
+		trigger = cb_find_trigger(rel, cb_trigger_function(schema->oid));
+	if (trigger)
+		cb_read_arguments(trigger, &names);
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		const char *label = trigger ? names.labels[status] : cb_statuses[status].name;
+
+		if (cb_can_hold(status_type, label))
+			namestrcpy(&schema->labels[status], label);
+	}
+	if (rel)
+		relation_close(rel, NoLock);
+}
+
 /*
  * Look at the relations in the schema.  Raises 55000 when one is missing.
  */
@@ -103,6 +421,7 @@ look_at_schema(FunctionCallInfo fcinfo)
 				schema->types[relation->first + place] = getBaseType(get_atttype(relid, number));
 		}
 	}
+	look_at_trigger(schema);
 	return schema;
 }
 

@@ -23,7 +23,9 @@
 #include "miscadmin.h"
 #include "nodes/params.h"
 #include "tcop/dest.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/rls.h"
@@ -67,20 +69,12 @@ typedef struct Receiver
 	CbRows	   *rows;
 } Receiver;
 
-/* The types of the parameters of each action. */
-static const struct
+/* Is the first parameter of the statement an array of keys? */
+static bool
+takes_many(CbAction action)
 {
-	int			nparameters;
-	Oid			types[2];
-}			parameters_of[] = {
-	[CB_READ] = {1, {TEXTOID}},
-	[CB_READ_LINKS] = {1, {TEXTOID}},
-	[CB_READ_MANY] = {1, {TEXTARRAYOID}},
-	[CB_READ_ACTORS] = {1, {TEXTARRAYOID}},
-	[CB_LOCK] = {1, {TEXTOID}},
-	[CB_CHANGE] = {1, {TEXTOID}},
-	[CB_CHANGE_WITH_REASON] = {2, {TEXTOID, TEXTOID}}
-};
+	return action == CB_READ_MANY || action == CB_READ_ACTORS;
+}
 
 static const char *
 column_name(CbRelation relation, int place)
@@ -137,31 +131,37 @@ append_columns(StringInfo sql, const CbSchema *schema, PlanEntry *entry)
 	}
 }
 
+/* The word of the contacts' table for a status, as a literal of whatever type the column has. */
+static char *
+status_literal(const CbSchema *schema, CbStatus status)
+{
+	return quote_literal_cstr(NameStr(schema->labels[status]));
+}
+
 /* Append an UPDATE of a contact's status, for the statuses that its verb starts from. */
 static void
-append_change(StringInfo sql, const char *name, const PlanEntry *entry)
+append_change(StringInfo sql, const CbSchema *schema, const char *name, const PlanEntry *entry)
 {
-	const CbStatusInfo *to = &cb_statuses[entry->to];
 	int			reason_place = cb_contact_place(CB_REASON);
 	const char *status = column_name(CB_CONTACTS, cb_contact_place(CB_STATUS));
 	const char *reason = column_name(CB_CONTACTS, reason_place);
 	const char *separator = " AND (";
 
-	appendStringInfo(sql, "UPDATE %s SET %s = '%s'", name, status, to->name);
+	appendStringInfo(sql, "UPDATE %s SET %s = %s", name, status, status_literal(schema, entry->to));
 	if (entry->action == CB_CHANGE_WITH_REASON)
 		appendStringInfo(sql, ", %s = $2", reason);
 	appendStringInfo(sql, " WHERE %s " EQUALS " $1", column_name(CB_CONTACTS, 0));
 	for (int from = 0; from < CB_NSTATUSES; from++)
 	{
-		if (!(to->verb_starts_from & CB_IS(from)))
+		if (!(cb_statuses[entry->to].verb_starts_from & CB_IS(from)))
 			continue;
-		appendStringInfo(sql, "%s%s " EQUALS " '%s'", separator, status, cb_statuses[from].name);
+		appendStringInfo(sql, "%s%s " EQUALS " %s", separator, status, status_literal(schema, from));
 		separator = " OR ";
 	}
 	if (entry->action == CB_CHANGE_WITH_REASON)
 	{
 		/* the same status with another reason; one that may not be read counts as another */
-		appendStringInfo(sql, "%s%s " EQUALS " '%s'", separator, status, to->name);
+		appendStringInfo(sql, "%s%s " EQUALS " %s", separator, status, status_literal(schema, entry->to));
 		if (!is_hidden(CB_CONTACTS, reason_place, entry->hidden))
 			appendStringInfo(sql, " AND (%s IS NULL OR %s::pg_catalog.text COLLATE pg_catalog.\"C\""
 							 " OPERATOR(pg_catalog.<>) $2)", reason, reason);
@@ -173,20 +173,19 @@ static char *
 statement_text(const CbSchema *schema, PlanEntry *entry)
 {
 	char	   *name = quote_qualified_identifier(NameStr(schema->name), cb_relations[entry->relation].name);
-	bool		is_many = parameters_of[entry->action].types[0] == TEXTARRAYOID;
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	if (entry->action == CB_CHANGE || entry->action == CB_CHANGE_WITH_REASON)
 	{
-		append_change(&sql, name, entry);
+		append_change(&sql, schema, name, entry);
 		append_columns(&sql, schema, entry);
 		return sql.data;
 	}
 	appendStringInfoString(&sql, "SELECT ");
 	append_columns(&sql, schema, entry);
 	appendStringInfo(&sql, " FROM %s WHERE %s " EQUALS " %s", name, column_name(entry->relation, 0),
-					 is_many ? "ANY ($1)" : "$1");
+					 takes_many(entry->action) ? "ANY ($1)" : "$1");
 	if (entry->action == CB_LOCK)
 		appendStringInfoString(&sql, " FOR NO KEY UPDATE");
 	return sql.data;
@@ -221,19 +220,32 @@ free_oldest_plan(void)
 	}
 }
 
+/*
+ * The type of a statement's keys as they are passed: that of the column, so
+ * that its index serves, or text, which others compare themselves with.
+ */
+static Oid
+key_parameter_type(const CbSchema *schema, CbRelation relation)
+{
+	Oid			type = cb_key_type(schema, relation);
+
+	return type == UUIDOID || type == INT2OID || type == INT4OID || type == INT8OID ? type : TEXTOID;
+}
+
 /* Prepare the statement of this key, and keep it. */
 static PlanEntry *
 prepare(const CbSchema *schema, PlanEntry *key)
 {
 	MemoryContext oldcontext;
+	Oid			key_type = key_parameter_type(schema, key->relation);
+	Oid			types[] = {takes_many(key->action) ? get_array_type(key_type) : key_type, TEXTOID};
 	PlanEntry  *entry;
 	SPIPlanPtr	plan;
 
 	if (nplans >= MAX_PLANS)
 		free_oldest_plan();
 	plan = SPI_prepare_cursor(statement_text(schema, key),
-							  parameters_of[key->action].nparameters,
-							  (Oid *) parameters_of[key->action].types,
+							  key->action == CB_CHANGE_WITH_REASON ? 2 : 1, types,
 							  CURSOR_OPT_GENERIC_PLAN);
 	if (!plan)
 		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
@@ -462,13 +474,45 @@ execute(PlanEntry *entry, const SPIExecuteOptions *options)
 		elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(rc));
 }
 
-CbRows *
-cb_run(const CbCall *call, CbRelation relation, CbAction action, CbStatus to,
-	   const Datum *parameters, bool read_only)
+/*
+ * Turn keys, which are text, into a statement's first parameter.  Returns
+ * false when none of them is a value of the column's type: nothing has it.
+ */
+static bool
+key_parameter(const CbSchema *schema, CbRelation relation, CbAction action,
+			  int nkeys, const Datum *keys, ParamExternData *parameter)
 {
-	PlanEntry  *entry = get_plan(call, relation, action, to);
-	int			nparameters = parameters_of[action].nparameters;
-	ParamListInfo params = makeParamList(nparameters);
+	Oid			type = key_parameter_type(schema, relation);
+	Datum	   *values = (Datum *) palloc(nkeys * sizeof(Datum));
+	int			nvalues = 0;
+	int16		length;
+	bool		byval;
+	char		align;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (cb_parse_id(type, keys[i], &values[nvalues]))
+			nvalues++;
+	}
+	if (nvalues == 0)
+		return false;
+	*parameter = (ParamExternData) {
+		values[0], false, PARAM_FLAG_CONST, type
+	};
+	if (takes_many(action))
+	{
+		get_typlenbyvalalign(type, &length, &byval, &align);
+		parameter->value = PointerGetDatum(construct_array(values, nvalues, type, length, byval, align));
+		parameter->ptype = get_array_type(type);
+	}
+	return true;
+}
+
+CbRows *
+cb_run(const CbCall *call, CbRelation relation, CbAction action, const CbChange *change,
+	   int nkeys, const Datum *keys, bool read_only)
+{
+	ParamListInfo params = makeParamList(action == CB_CHANGE_WITH_REASON ? 2 : 1);
 	CbRows	   *rows = (CbRows *) palloc0(sizeof(CbRows));
 	Receiver	receiver = {
 		.pub = {
@@ -479,7 +523,6 @@ cb_run(const CbCall *call, CbRelation relation, CbAction action, CbStatus to,
 			.mydest = DestTuplestore
 		},
 		.context = CurrentMemoryContext,
-		.places = entry->places,
 		.rows = rows
 	};
 	SPIExecuteOptions options = {
@@ -487,13 +530,18 @@ cb_run(const CbCall *call, CbRelation relation, CbAction action, CbStatus to,
 		.read_only = read_only,
 		.dest = (DestReceiver *) &receiver
 	};
+	PlanEntry  *entry;
 
 	rows->relation = relation;
-	for (int i = 0; i < nparameters; i++)
-		params->params[i] = (ParamExternData) {
-		parameters[i], false, PARAM_FLAG_CONST, parameters_of[action].types[i]
+	if (!key_parameter(call->schema, relation, action, nkeys, keys, &params->params[0]))
+		return rows;
+	if (action == CB_CHANGE_WITH_REASON)
+		params->params[1] = (ParamExternData) {
+		change->reason, false, PARAM_FLAG_CONST, TEXTOID
 	};
 
+	entry = get_plan(call, relation, action, change ? change->to : CB_NO_STATUS);
+	receiver.places = entry->places;
 	execute(entry, &options);
 	if (action != CB_READ_LINKS)
 		check_keys(rows);

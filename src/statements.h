@@ -39,14 +39,23 @@ typedef struct CbRows
 	CbRow	   *rows;
 } CbRows;
 
+/* What a verb does: the status that it leads to, and the reason if there is one. */
+typedef struct CbChange
+{
+	CbStatus	to;
+	bool		has_reason;
+	Datum		reason;			/* text, not empty */
+} CbChange;
+
 /*
- * Run a statement and return its rows, in the current memory context.  The
- * parameters are not null.  With read_only it sees what the active snapshot
- * sees, else all that is committed by now and what this transaction did.
- * Between SPI_connect and SPI_finish only.
+ * Run a statement and return its rows, in the current memory context.  Keys
+ * are text and not null; one that is no value of the column's type is found
+ * nowhere.  A change is for the actions that are one.  With read_only it sees
+ * what the active snapshot sees, else all that is committed by now and what
+ * this transaction did.  Between SPI_connect and SPI_finish only.
  */
-extern CbRows *cb_run(const CbCall *call, CbRelation relation, CbAction action, CbStatus to,
-					  const Datum *parameters, bool read_only);
+extern CbRows *cb_run(const CbCall *call, CbRelation relation, CbAction action, const CbChange *change,
+					  int nkeys, const Datum *keys, bool read_only);
 
 /* Compare two texts byte by byte, as memcmp does. */
 extern int	cb_compare(Datum a, Datum b);
