@@ -29,6 +29,7 @@
 #include "actor.h"
 #include "change.h"
 #include "relations.h"
+#include "trigger.h"
 
 /* Stamps are whole milliseconds, as the document shows them; in microseconds. */
 #define STAMP_UNIT INT64CONST(1000)

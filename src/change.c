@@ -15,6 +15,7 @@
 
 #include "compat.h"
 #include "change.h"
+#include "trigger.h"
 
 /*
  * How often a change is tried before it is taken for forbidden.  A row that
@@ -115,6 +116,17 @@ update_set(const CbCall *call, CbSetAtWork *set)
 	return rows;
 }
 
+/* Raise 55000 for a row that was changed behind the audit trigger's back. */
+static void
+not_stamped(const CbCall *call)
+{
+	const char *remedy = NULL;
+	const char *trouble = cb_trigger_trouble(call->schema->contacts_table, call->schema->oid, &remedy);
+
+	cb_not_set_up(trouble ? trouble : "The audit trigger is there and in force, but did not fire in this session.",
+				  trouble ? remedy : "See to it that it fires where the row is: on every shard of a distributed table, and not moved by a rule.");
+}
+
 /*
  * Make the change, if the contact is in a status that it starts from and the
  * caller may.  Returns whether it was made.
@@ -138,8 +150,7 @@ try_change(const CbCall *call, const CbChange *change, Datum id, CbRow *contact)
 	if (!changed)
 		return false;
 	if (!is_stamped)
-		cb_not_set_up(NameStr(call->schema->name),
-					  "The audit trigger on \"contacts\" did not fire: it is missing or disabled.");
+		not_stamped(call);
 	*contact = *changed;
 	/* another BEFORE trigger may have had its own idea */
 	if (status_of(call, contact) != change->to)

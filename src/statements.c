@@ -548,6 +548,27 @@ cb_run(const CbCall *call, CbRelation relation, CbAction action, const CbChange 
 	return rows;
 }
 
+void
+cb_prepare_all(const CbCall *call)
+{
+	for (int relation = 0; relation < CB_NRELATIONS; relation++)
+	{
+		if (cb_relations[relation].columns[0].kind == CB_LINK)
+			(void) get_plan(call, relation, CB_READ_LINKS, CB_NO_STATUS);
+		else
+			(void) get_plan(call, relation, CB_READ_MANY, CB_NO_STATUS);
+	}
+	(void) get_plan(call, cb_objects[CB_ACTOR].relation, CB_READ_ACTORS, CB_NO_STATUS);
+	(void) get_plan(call, CB_CONTACTS, CB_READ, CB_NO_STATUS);
+	(void) get_plan(call, CB_CONTACTS, CB_LOCK, CB_NO_STATUS);
+	(void) get_plan(call, CB_CONTACTS, CB_CHANGE_WITH_REASON, CB_BLOCKED);
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (cb_statuses[status].verb_starts_from && NameStr(call->schema->labels[status])[0] != '\0')
+			(void) get_plan(call, CB_CONTACTS, CB_CHANGE, status);
+	}
+}
+
 int
 cb_compare(Datum a, Datum b)
 {

@@ -1,0 +1,234 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger.c
+ *	  The audit trigger as it stands on a table: what its arguments say, and
+ *	  whether it fires.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "trigger.h"
+
+char *
+cb_qualified(Oid schema, const char *name)
+{
+	return quote_qualified_identifier(get_namespace_name(schema), name);
+}
+
+void
+cb_not_set_up(const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("contact_block is not set up"),
+			 errdetail_internal("%s", detail),
+			 errhint("%s", hint)));
+}
+
+bool
+cb_is_audited(const CbColumn *column)
+{
+	return column->kind == CB_ID || column->kind == CB_STATUS ||
+		column->kind == CB_REASON || column->kind == CB_EVENT;
+}
+
+/* Raise 55000 for an argument of the audit trigger, and say what there can be. */
+static void
+bad_argument(const Trigger *trigger, const char *argument, const char *what)
+{
+	StringInfoData allowed;
+
+	initStringInfo(&allowed);
+	for (int place = 0; place < cb_relations[CB_CONTACTS].ncolumns; place++)
+	{
+		if (cb_is_audited(&cb_relations[CB_CONTACTS].columns[place]))
+			appendStringInfo(&allowed, "%s, ", cb_relations[CB_CONTACTS].columns[place].name);
+	}
+	for (int status = 0; status < CB_NSTATUSES; status++)
+		appendStringInfo(&allowed, "%s, ", cb_statuses[status].name);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("an argument of the audit trigger is not valid"),
+			 errdetail("Argument \"%s\" of trigger \"%s\" %s.", argument, trigger->tgname, what),
+			 errhint("An argument is a name, \"=\" and what the table calls it. The names are %sand ignore.",
+					 allowed.data)));
+}
+
+/* The name that an argument is about: where it is in names, NULL if it is none. */
+static const char **
+find_name(CbNames *names, const char *name)
+{
+	const CbRelationInfo *contacts = &cb_relations[CB_CONTACTS];
+
+	for (int place = 0; place < contacts->ncolumns; place++)
+	{
+		if (cb_is_audited(&contacts->columns[place]) && strcmp(contacts->columns[place].name, name) == 0)
+			return &names->columns[place];
+	}
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (strcmp(cb_statuses[status].name, name) == 0)
+			return &names->labels[status];
+	}
+	return NULL;
+}
+
+void
+cb_read_arguments(const Trigger *trigger, CbNames *names)
+{
+	const CbRelationInfo *contacts = &cb_relations[CB_CONTACTS];
+
+	names->ignored = NIL;
+	names->columns = (const char **) palloc0(contacts->ncolumns * sizeof(char *));
+	memset(names->labels, 0, sizeof(names->labels));
+	for (int i = 0; i < trigger->tgnargs; i++)
+	{
+		char	   *name = pstrdup(trigger->tgargs[i]);
+		char	   *value = strchr(name, '=');
+		const char **slot;
+
+		if (!value || value == name || value[1] == '\0')
+			bad_argument(trigger, trigger->tgargs[i], "has no name on one side");
+		*value++ = '\0';
+		if (strlen(value) >= NAMEDATALEN)
+			bad_argument(trigger, trigger->tgargs[i], "is too long");
+		if (strcmp(name, "ignore") == 0)
+		{
+			names->ignored = lappend(names->ignored, value);
+			continue;
+		}
+		slot = find_name(names, name);
+		if (!slot)
+			bad_argument(trigger, trigger->tgargs[i], "names nothing");
+		else if (*slot)
+			bad_argument(trigger, trigger->tgargs[i], "names something twice");
+		else
+			*slot = value;
+	}
+
+	for (int place = 0; place < contacts->ncolumns; place++)
+	{
+		if (!names->columns[place])
+			names->columns[place] = contacts->columns[place].name;
+	}
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (!names->labels[status])
+			names->labels[status] = cb_statuses[status].name;
+		for (int other = 0; other < status; other++)
+		{
+			if (strcmp(names->labels[other], names->labels[status]) == 0)
+				bad_argument(trigger, psprintf("%s=%s", cb_statuses[status].name, names->labels[status]),
+							 "is another status, too");
+		}
+	}
+}
+
+Oid
+cb_trigger_function(Oid schema)
+{
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("contact_audit"),
+						   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
+}
+
+const Trigger *
+cb_find_trigger(Relation rel, Oid function)
+{
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		if (rel->trigdesc->triggers[i].tgfoid == function)
+			return &rel->trigdesc->triggers[i];
+	}
+	return NULL;
+}
+
+/* Does the trigger fire before every row that is inserted or updated? */
+static bool
+has_shape(const Trigger *trigger)
+{
+	return TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+		TRIGGER_FOR_INSERT(trigger->tgtype) && TRIGGER_FOR_UPDATE(trigger->tgtype) &&
+		!TRIGGER_FOR_DELETE(trigger->tgtype) && trigger->tgnattr == 0 && trigger->tgqual == NULL;
+}
+
+/* The same of one table, without its partitions. */
+static const char *
+trouble_of_table(Relation rel, Oid function, Oid schema, const char **remedy)
+{
+	char	   *table = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
+	char	   *setup = psprintf("SELECT %s();", cb_qualified(schema, "contact_block_setup"));
+	const Trigger *trigger = cb_find_trigger(rel, function);
+	const char *name;
+
+	if (!trigger)
+	{
+		*remedy = setup;
+		return psprintf("There is no audit trigger on %s.", table);
+	}
+	name = quote_identifier(trigger->tgname);
+	if (!has_shape(trigger))
+	{
+		*remedy = psprintf("DROP TRIGGER %s ON %s; %s", name, table, setup);
+		return psprintf("Trigger %s on %s is of another shape than BEFORE INSERT OR UPDATE FOR EACH ROW, without columns and condition.",
+						name, table);
+	}
+	*remedy = psprintf("ALTER TABLE %s ENABLE TRIGGER %s;", table, name);
+	if (trigger->tgenabled == TRIGGER_DISABLED)
+		return psprintf("Trigger %s on %s is disabled.", name, table);
+	if (trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA)
+		return psprintf("Trigger %s on %s fires on replicas only.", name, table);
+	if (trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN && SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+	{
+		*remedy = "RESET session_replication_role;";
+		return "session_replication_role is \"replica\", so that triggers do not fire.";
+	}
+	return NULL;
+}
+
+const char *
+cb_trigger_trouble(Oid relid, Oid schema, const char **remedy)
+{
+	Oid			function = cb_trigger_function(schema);
+	const char *trouble = NULL;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
+		bool		is_partition = rel->rd_rel->relispartition && RelationGetRelid(rel) != relid;
+
+		if (RelationGetRelid(rel) == relid || is_partition)
+		{
+			const char *part_remedy;
+			const char *found = trouble_of_table(rel, function, schema, &part_remedy);
+
+			if (found && !trouble)
+			{
+				trouble = found;
+				*remedy = part_remedy;
+			}
+			else if (!found && trouble && is_partition)
+			{
+				/* with a trigger of its own already the partition would not get that of the table */
+				*remedy = psprintf("DROP TRIGGER %s ON %s; %s",
+								   quote_identifier(cb_find_trigger(rel, function)->tgname),
+								   cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel)), *remedy);
+			}
+		}
+		relation_close(rel, NoLock);
+	}
+	return trouble;
+}
