@@ -237,9 +237,10 @@ is_id_type(Oid type)
 }
 
 /*
- * The type of a column, and what else it must be or not be.
+ * The type of a column, and what else it must be or not be.  Returns whether it
+ * fits.
  */
-static void
+static bool
 check_type(const Found *found, int place, Findings *findings)
 {
 	const CbColumn *column = &found->info->columns[place];
@@ -260,7 +261,7 @@ check_type(const Found *found, int place, Findings *findings)
 	else if (is_time)
 	{
 		if ((type != TIMESTAMPTZOID && type != TIMESTAMPOID) || (typmod >= 0 && typmod < STAMP_DIGITS))
-			should_be = "timestamptz";
+			should_be = type == TIMESTAMPOID ? "timestamp" : "timestamptz";
 	}
 	else if (column->kind == CB_STATUS)
 	{
@@ -286,6 +287,7 @@ check_type(const Found *found, int place, Findings *findings)
 												 table_column_name(found, place),
 												 should_be)));
 	relation_close(rel, NoLock);
+	return should_be == NULL;
 }
 
 /* Is the column one of contacts that has to be null in some statuses? */
@@ -306,28 +308,33 @@ has_to_be_nullable(int place)
 }
 
 /*
- * What the trigger writes must be a plain column that takes it.
+ * What the trigger writes must be a plain column that takes it.  Returns
+ * whether it is a plain column.
  */
-static void
-check_audited(const Found *found, int place, Relation table, Findings *findings)
+static bool
+check_audited(const Found *found, int place, Findings *findings)
 {
-	const CbColumn *column = &found->info->columns[place];
+	const char *name = column_name(found, place);
+	Relation	table;
 	Form_pg_attribute attribute;
 
 	if (found->table_numbers[place] == InvalidAttrNumber)
 	{
-		find(findings, psprintf("%s.%s is no plain column of a table.", found->name, column->name),
-			 psprintf("Change column %s in the definition of the view %s.", column->name, found->name));
-		return;
+		find(findings, psprintf("%s.%s is no plain column of a table.", found->name, name),
+			 psprintf("Change column %s in the definition of the view %s.", name, found->name));
+		return false;
 	}
+	table = relation_open(found->table, NoLock);
 	attribute = TupleDescAttr(RelationGetDescr(table), found->table_numbers[place] - 1);
 	if (attribute->attgenerated != '\0')
-		find(findings, psprintf("%s.%s is generated.", found->table_name, NameStr(attribute->attname)),
+		find(findings, psprintf("%s.%s is generated.", found->table_name, table_column_name(found, place)),
 			 alter_column(found, place, "DROP EXPRESSION"));
 	if (attribute->attnotnull && has_to_be_nullable(place))
 		find(findings, psprintf("%s.%s must not be null, but has to be in some statuses.",
-								found->table_name, NameStr(attribute->attname)),
+								found->table_name, table_column_name(found, place)),
 			 alter_column(found, place, "DROP NOT NULL"));
+	relation_close(table, NoLock);
+	return true;
 }
 
 /*
@@ -510,6 +517,21 @@ find_spelling(const Found *contacts, int place, Oid status_type)
 	return (Spelling) spelling;
 }
 
+/* The labels as a list of literals */
+static char *
+list_labels(const char *const *labels)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (labels[status])
+			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", quote_literal_cstr(labels[status]));
+	}
+	return list.data;
+}
+
 /*
  * Rows that are in no status, or deleted without being Deleted.  The labels are
  * what the trigger calls the statuses.
@@ -520,21 +542,18 @@ check_rows(const Found *contacts, Oid schema, int place, Oid status_type,
 {
 	const char *status = table_column_name(contacts, place);
 	const char *deleted_at = table_column_name(contacts, cb_objects[CB_CONTACT_AUDIT].properties[CB_BECAME_DELETED].place);
-	StringInfoData list;
+	const char *list = list_labels(labels);
 	StringInfoData shown;
-	bool		is_spelled[NSPELLINGS] = {false, true, true};
-	char	   *hint = NULL;
+	bool		is_spelled[NSPELLINGS] = {false};	/* is some of it so? */
+	bool		is_all_spelled[NSPELLINGS] = {true, true, true};
+	const char *active = quote_literal_cstr(labels[CB_ACTIVE]);
+	const char *words = "";
+	const char *trigger_hint = "";
 
-	initStringInfo(&list);
 	initStringInfo(&shown);
-	for (int i = 0; i < CB_NSTATUSES; i++)
-	{
-		if (labels[i])
-			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", quote_literal_cstr(labels[i]));
-	}
 	execute(psprintf("SELECT status, sum(count(*)) OVER () FROM (SELECT %s::text AS status FROM %s) AS contacts"
 					 " WHERE (status = ANY (ARRAY[%s])) IS NOT TRUE GROUP BY status ORDER BY status COLLATE \"C\" LIMIT %d",
-					 status, contacts->table_name, list.data, MAX_SHOWN));
+					 status, contacts->table_name, list, MAX_SHOWN));
 	if (SPI_processed > 0)
 	{
 		char	   *count = result_value(0, 2);
@@ -550,22 +569,31 @@ check_rows(const Found *contacts, Oid schema, int place, Oid status_type,
 
 				for (int known = 0; known < CB_NSTATUSES; known++)
 					is_known |= value && strcmp(value, spell(known, spelling)) == 0;
-				is_spelled[spelling] &= is_known;
+				is_spelled[spelling] |= is_known;
+				is_all_spelled[spelling] &= is_known;
 			}
 		}
-		for (int spelling = SPELLED_LOW; spelling < NSPELLINGS && !hint; spelling++)
+		words = list;
+		for (int spelling = SPELLED_LOW; spelling < NSPELLINGS && is_string(status_type); spelling++)
 		{
 			const char *spelled[CB_NSTATUSES];
 
+			if (!is_spelled[spelling])
+				continue;
 			spell_all(status_type, spelling, spelled);
-			if (is_spelled[spelling] && is_string(status_type))
-				hint = new_trigger_text(contacts, schema, trigger, spelled);
+			trigger_hint = new_trigger_text(contacts, schema, trigger, spelled);
+			active = quote_literal_cstr(spelled[CB_ACTIVE]);
+			words = list_labels(spelled);
+			if (is_all_spelled[spelling])
+				active = NULL;
+			break;
 		}
-		if (!hint)
-			hint = psprintf("UPDATE %s SET %s = %s WHERE (%s::text = ANY (ARRAY[%s])) IS NOT TRUE;",
-							contacts->table_name, status, quote_literal_cstr(labels[CB_ACTIVE]), status, list.data);
 		find(findings, psprintf("%s has %s rows whose %s is none of %s: %s.", contacts->table_name, count,
-								status, list.data, shown.data), hint);
+								status, list, shown.data),
+			 psprintf("%s%s%s", !active ? "" :
+					  psprintf("UPDATE %s SET %s = %s WHERE (%s::text = ANY (ARRAY[%s])) IS NOT TRUE;",
+							   contacts->table_name, status, active, status, words),
+					  active && trigger_hint[0] != '\0' ? " " : "", trigger_hint));
 		return;
 	}
 
@@ -718,8 +746,7 @@ check_relation(Oid schema, CbRelation number, Found *found, Findings *findings)
 {
 	char		kind = get_rel_relkind(found->relid);
 	bool		is_table = kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
-	int			before = findings->detail.len;
-	Relation	table;
+	bool		can_be_looked_into = true;
 
 	found->is_view = kind == RELKIND_VIEW || kind == RELKIND_MATVIEW;
 	if (!is_table && kind != RELKIND_VIEW &&
@@ -733,24 +760,18 @@ check_relation(Oid schema, CbRelation number, Found *found, Findings *findings)
 		check_view(found, findings);
 	find_columns(found);
 	check_columns(found, findings);
-	for (int place = 0; place < found->info->ncolumns; place++)
-	{
-		if (found->numbers[place] != InvalidAttrNumber)
-			check_type(found, place, findings);
-	}
 	if (OidIsValid(found->table) && found->info->columns[0].kind == CB_ID)
 		check_unique(found, findings);
-	if (number != CB_CONTACTS || findings->detail.len > before)
-		return NULL;
-
-	table = relation_open(found->table, NoLock);
 	for (int place = 0; place < found->info->ncolumns; place++)
 	{
-		if (cb_is_audited(&found->info->columns[place]))
-			check_audited(found, place, table, findings);
+		bool		is_audited = number == CB_CONTACTS && cb_is_audited(&found->info->columns[place]);
+
+		if (found->numbers[place] == InvalidAttrNumber || !OidIsValid(found->table) ||
+			!check_type(found, place, findings) ||
+			(is_audited && !check_audited(found, place, findings)))
+			can_be_looked_into &= !is_audited;
 	}
-	relation_close(table, NoLock);
-	if (findings->detail.len > before)
+	if (number != CB_CONTACTS || !can_be_looked_into)
 		return NULL;
 	check_partitioning(found, findings);
 	return check_lifecycle(found, schema, findings);
@@ -821,7 +842,7 @@ is_as_made(Oid relid, int nindexes, int nreferences, const Found *relations)
 	foreach(lc, RelationGetFKeyList(rel))
 	{
 		for (int i = 0; i < CB_NRELATIONS; i++)
-			nreferences -= lfirst_node(ForeignKeyCacheInfo, lc)->confrelid == relations[i].relid;
+			nreferences -= lfirst_node(ForeignKeyCacheInfo, lc)->confrelid == relations[i].table;
 	}
 	relation_close(rel, NoLock);
 	return as_made && nreferences == 0;
@@ -834,7 +855,7 @@ is_as_made(Oid relid, int nindexes, int nreferences, const Found *relations)
 static const char *
 reference_type(const Found *referenced)
 {
-	Oid			type = get_atttype(referenced->relid, referenced->numbers[0]);
+	Oid			type = get_atttype(referenced->table, referenced->table_numbers[0]);
 
 	return is_string(getBaseType(type)) ? "text COLLATE \"C\"" :
 		format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
@@ -847,17 +868,17 @@ reference_type(const Found *referenced)
 static bool
 can_be_referenced(const Found *referenced)
 {
-	Relation	rel = relation_open(referenced->relid, NoLock);
-	Oid			type = TupleDescAttr(RelationGetDescr(rel), referenced->numbers[0] - 1)->atttypid;
+	Relation	rel = relation_open(referenced->table, NoLock);
+	Oid			type = TupleDescAttr(RelationGetDescr(rel), referenced->table_numbers[0] - 1)->atttypid;
 	bool		can_be = rel->rd_rel->relkind != RELKIND_MATVIEW &&
 		rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT &&
 		(type == TEXTOID || !is_string(getBaseType(type))) &&
-		has_unique_index(rel, referenced->numbers[0]);
+		has_unique_index(rel, referenced->table_numbers[0]);
 
 	relation_close(rel, NoLock);
 	if (!can_be)
 		ereport(NOTICE,
-				(errmsg("no foreign key refers to %s", referenced->name),
+				(errmsg("no foreign key refers to %s", referenced->table_name),
 				 errdetail("It takes a permanent table with a unique id of type text, uuid or an integer.")));
 	return can_be;
 }
@@ -894,11 +915,14 @@ create_relation(Oid schema, CbRelation number, Found *relations)
 		if (referenced && can_be_referenced(referenced))
 		{
 			appendStringInfo(&sql, "FOREIGN KEY (%s) REFERENCES %s (%s), ", column->name,
-							 cb_qualified(schema, referenced->info->name), column_name(referenced, 0));
+							 referenced->is_view ? referenced->table_name : cb_qualified(schema, referenced->info->name),
+							 table_column_name(referenced, 0));
 			nreferences++;
 		}
 	}
-	appendStringInfo(&sql, "PRIMARY KEY (%s))%s", key.data, info->options);
+	appendStringInfo(&sql, "PRIMARY KEY (%s))", key.data);
+	if (info->options)
+		appendStringInfo(&sql, " WITH (%s)", info->options);
 	execute(sql.data);
 
 	/* PostgreSQL makes no index for a foreign key; the primary key is one for its first column */
@@ -983,8 +1007,8 @@ give_notice(const Found *contacts)
 	if (table->rd_rel->relkind == RELKIND_RELATION && RelationGetFillFactor(table, HEAP_DEFAULT_FILLFACTOR) == 100)
 		ereport(NOTICE,
 				(errmsg("the pages of %s have no room for a block", contacts->table_name),
-				 errhint("ALTER TABLE %s SET%s, and VACUUM FULL it, leaves room.", contacts->table_name,
-						 cb_relations[CB_CONTACTS].options + strlen(" WITH"))));
+				 errhint("ALTER TABLE %s SET (%s); VACUUM FULL %s;", contacts->table_name,
+						 cb_relations[CB_CONTACTS].options, contacts->table_name)));
 	for (int i = 0; table->trigdesc && i < table->trigdesc->numtriggers; i++)
 	{
 		const Trigger *trigger = &table->trigdesc->triggers[i];
