@@ -119,7 +119,13 @@ try_change(const CbCall *call, const CbChange *change, Datum id, CbRow *contact)
 		.ids = &id,
 		.is_stamped = &is_stamped
 	};
-	const CbRow *changed = one_contact(update_set(call, change, &set), id);
+	CommandId	command;
+	const CbRow *changed;
+
+	/* so that the UPDATE is this command */
+	CommandCounterIncrement();
+	command = GetCurrentCommandId(false);
+	changed = one_contact(update_set(call, change, &set), id);
 
 	if (!changed)
 		return false;
@@ -130,8 +136,8 @@ try_change(const CbCall *call, const CbChange *change, Datum id, CbRow *contact)
 	/* another BEFORE trigger may have had its own idea */
 	if (cb_find_status(status_name(contact)) != change->to)
 		change_refused(id);
-	/* what has written since, an AFTER trigger, may have changed or deleted the row */
-	if (GetCurrentCommandId(false) > set.last_command + 1)
+	/* what has written meanwhile, a trigger, may have changed or deleted the row afterwards */
+	if (GetCurrentCommandId(false) > command + 1)
 		*contact = cb_read_contact(call, id, false);
 	return true;
 }

@@ -36,7 +36,6 @@ typedef struct CbSetAtWork
 	int			nids;
 	const Datum *ids;			/* text, sorted */
 	bool	   *is_stamped;		/* by the trigger, for each id */
-	CommandId	last_command;	/* that was current when the trigger fired last */
 } CbSetAtWork;
 
 extern CbSetAtWork *cb_set_at_work;
