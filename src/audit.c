@@ -42,6 +42,7 @@
 typedef struct ContactColumns
 {
 	Oid			relid;			/* of what relation this tells */
+	Oid			root;			/* what it is a partition of, on top; InvalidOid: not looked up yet */
 	int			id;
 	int			status;
 	int			reason;
@@ -55,7 +56,7 @@ typedef struct AuditedRow
 {
 	Relation	rel;
 	TupleDesc	desc;
-	const ContactColumns *columns;
+	ContactColumns *columns;
 	Datum	   *values;
 	bool	   *isnull;
 	const TupleTableSlot *old;	/* as it was; NULL for an INSERT */
@@ -89,7 +90,7 @@ find_column(Relation rel, const char *name, int *next)
 			 errhint("contact_block_setup() lists the columns that are missing.")));
 }
 
-static const ContactColumns *
+static ContactColumns *
 find_columns(FmgrInfo *flinfo, Relation rel)
 {
 	ContactColumns *columns = (ContactColumns *) flinfo->fn_extra;
@@ -106,6 +107,7 @@ find_columns(FmgrInfo *flinfo, Relation rel)
 	columns = (ContactColumns *)
 		MemoryContextAlloc(flinfo->fn_mcxt, sizeof(ContactColumns));
 	columns->relid = RelationGetRelid(rel);
+	columns->root = InvalidOid;
 	columns->id = find_column(rel, contacts->columns[cb_contact_place(CB_ID)].name, &next);
 	columns->status = find_column(rel, contacts->columns[cb_contact_place(CB_STATUS)].name, &next);
 	columns->reason = find_column(rel, contacts->columns[cb_contact_place(CB_REASON)].name, &next);
@@ -343,6 +345,39 @@ compare_ids(const void *a, const void *b)
 }
 
 /*
+ * Is the relation contacts or a part of it?  On a distributed engine it may be
+ * a shard: a table beside contacts, with a number behind the name.
+ */
+static bool
+is_of_contacts(const CbSetAtWork *set, Relation rel, Oid *root)
+{
+	List	   *ancestors;
+	const char *contacts;
+	const char *name;
+	size_t		length;
+
+	if (!OidIsValid(*root))
+	{
+		*root = RelationGetRelid(rel);
+		ancestors = rel->rd_rel->relispartition ? get_partition_ancestors(*root) : NIL;
+		if (ancestors != NIL)
+			*root = llast_oid(ancestors);
+	}
+	if (*root == set->relid)
+		return true;
+	/* a partition that is being detached does not tell of what */
+	if (*root == RelationGetRelid(rel) && rel->rd_rel->relispartition)
+		return true;
+	contacts = get_rel_name(set->relid);
+	name = get_rel_name(*root);
+	if (!contacts || !name || get_rel_namespace(*root) != set->schema)
+		return false;
+	length = strlen(contacts);
+	return strncmp(name, contacts, length) == 0 && name[length] == '_' && name[length + 1] != '\0' &&
+		strspn(name + length + 1, "0123456789") == strlen(name + length + 1);
+}
+
+/*
  * If the row is one of those that a call of ours is changing, let it know that
  * it was stamped.
  */
@@ -354,22 +389,16 @@ mark_stamped(const AuditedRow *row)
 	Datum		key;
 	const Datum *found;
 
-	if (!set || DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) != set->trigger_depth + 1)
-		return;
-	/* the shards of a distributed engine are tables beside contacts */
-	if (RelationGetNamespace(row->rel) != set->schema &&
-		!(row->rel->rd_rel->relispartition &&
-		  list_member_oid(get_partition_ancestors(RelationGetRelid(row->rel)), set->relid)))
+	if (!set || DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) != set->trigger_depth + 1 ||
+		!is_of_contacts(set, row->rel, &row->columns->root))
 		return;
 	id = column_string(row->desc, row->columns->id, row->old->tts_values, row->old->tts_isnull);
 	if (!id)
 		return;
 	key = CStringGetTextDatum(id);
 	found = (const Datum *) bsearch(&key, set->ids, set->nids, sizeof(Datum), compare_ids);
-	if (!found)
-		return;
-	set->is_stamped[found - set->ids] = true;
-	set->last_command = GetCurrentCommandId(false);
+	if (found)
+		set->is_stamped[found - set->ids] = true;
 }
 
 /*
