@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
@@ -265,6 +266,7 @@ is_planned(const PlanEntry *entry)
 	const CachedPlan *plan = source->gplan;
 
 	return source->is_valid && plan && plan->is_valid && plan->generation == entry->planned &&
+		SearchPathMatchesCurrentEnvironment(source->search_path) &&
 		!(source->dependsOnRLS && (source->rewriteRoleId != GetUserId() ||
 								   source->rewriteRowSecurity != row_security)) &&
 		!(plan->dependsOnRole && plan->planRoleId != GetUserId()) &&
@@ -343,7 +345,17 @@ get_plan(const CbCall *call, CbRelation relation, CbAction action, CbStatus to)
 	if (entry)
 		free_plan(entry);
 	entry = prepare(call->schema, &key);
-	plan_by_key(entry);
+	/* a function that the planner runs may call us, too */
+	entry->uses++;
+	PG_TRY();
+	{
+		plan_by_key(entry);
+	}
+	PG_FINALLY();
+	{
+		entry->uses--;
+	}
+	PG_END_TRY();
 	return entry;
 }
 
