@@ -223,7 +223,8 @@ check_partitioning(Oid relid, Findings *findings)
 		PartitionKey key = RelationGetPartitionKey(rel);
 		char	   *name = qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
 
-		if (key && (key->partnatts != 1 ||
+		/* an expression has the number of a column that is not there */
+		if (key && (key->partnatts != 1 || key->partattrs[0] == InvalidAttrNumber ||
 					key->partattrs[0] != get_attnum(RelationGetRelid(rel), "id")))
 		{
 			appendStringInfo(&findings->detail, "%s is partitioned by another key than id.\n", name);
