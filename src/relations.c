@@ -94,7 +94,8 @@ look_at_schema(FunctionCallInfo fcinfo)
 		if (!OidIsValid(relid))
 			cb_not_set_up(name, psprintf("Relation \"%s\" does not exist in schema \"%s\".",
 										 relation->name, name));
-		schema->relids[i] = relid;
+		/* of what changes from here on we hear */
+		schema->relids[i] = known->relids[i] = relid;
 		for (int place = 0; place < relation->ncolumns; place++)
 		{
 			AttrNumber	number = get_attnum(relid, relation->columns[place].name);
