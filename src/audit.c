@@ -368,9 +368,14 @@ is_of_contacts(const CbSetAtWork *set, Relation rel, Oid *root)
 	/* a partition that is being detached does not tell of what */
 	if (*root == RelationGetRelid(rel) && rel->rd_rel->relispartition)
 		return true;
+	if (get_rel_namespace(*root) != set->schema)
+		return false;
+	/* a view may be over any table */
+	if (get_rel_relkind(set->relid) == RELKIND_VIEW)
+		return true;
 	contacts = get_rel_name(set->relid);
 	name = get_rel_name(*root);
-	if (!contacts || !name || get_rel_namespace(*root) != set->schema)
+	if (!contacts || !name)
 		return false;
 	length = strlen(contacts);
 	return strncmp(name, contacts, length) == 0 && name[length] == '_' && name[length + 1] != '\0' &&
