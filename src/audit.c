@@ -50,6 +50,7 @@ typedef struct ContactColumns
 	int			at[CB_NEVENTS];
 	int			by[CB_NEVENTS];
 	bool		is_time[CB_NEVENTS];	/* is "at" of a type that has times? */
+	Oid			root;			/* what it is a partition of, on top; InvalidOid: not looked up yet */
 	bool		has_reason_text;	/* is the reason of a type that has empty values? */
 	bool		insert_is_update;	/* must "updated" not be null? */
 	Bitmapset  *ignored;		/* columns whose change alone is none */
@@ -61,7 +62,7 @@ typedef struct AuditedRow
 {
 	Relation	rel;
 	TupleDesc	desc;
-	const ContactColumns *columns;
+	ContactColumns *columns;
 	Datum	   *values;
 	bool	   *isnull;
 	const TupleTableSlot *said; /* as the statement wants it */
@@ -147,7 +148,7 @@ look_up_columns(ContactColumns *columns, Relation rel, const Trigger *trigger)
 										  find_column(rel, trigger, (char *) lfirst(lc), &next));
 }
 
-static const ContactColumns *
+static ContactColumns *
 find_columns(FmgrInfo *flinfo, Relation rel, const Trigger *trigger)
 {
 	ContactColumns *columns = (ContactColumns *) flinfo->fn_extra;
@@ -523,6 +524,39 @@ compare_ids(const void *a, const void *b)
 }
 
 /*
+ * Is the relation the table of contacts or a part of it?  On a distributed
+ * engine it may be a shard: a table beside that, with a number behind the name.
+ */
+static bool
+is_of_contacts(const CbSetAtWork *set, Relation rel, Oid *root)
+{
+	List	   *ancestors;
+	const char *contacts;
+	const char *name;
+	size_t		length;
+
+	if (!OidIsValid(*root))
+	{
+		*root = RelationGetRelid(rel);
+		ancestors = rel->rd_rel->relispartition ? get_partition_ancestors(*root) : NIL;
+		if (ancestors != NIL)
+			*root = llast_oid(ancestors);
+	}
+	if (*root == set->relid)
+		return true;
+	/* a partition that is being detached does not tell of what */
+	if (*root == RelationGetRelid(rel) && rel->rd_rel->relispartition)
+		return true;
+	contacts = get_rel_name(set->relid);
+	name = get_rel_name(*root);
+	if (get_rel_namespace(*root) != get_rel_namespace(set->relid) || !contacts || !name)
+		return false;
+	length = strlen(contacts);
+	return strncmp(name, contacts, length) == 0 && name[length] == '_' && name[length + 1] != '\0' &&
+		strspn(name + length + 1, "0123456789") == strlen(name + length + 1);
+}
+
+/*
  * Is the row one of those that a call of ours is changing just now?  Returns
  * which one of the set, or -1.
  */
@@ -532,12 +566,8 @@ find_in_set(const AuditedRow *row, const CbSetAtWork *set)
 	Datum		key;
 	const Datum *found;
 
-	if (!set || DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) != set->trigger_depth + 1)
-		return -1;
-	/* the shards of a distributed engine are tables beside that of contacts */
-	if (RelationGetNamespace(row->rel) != set->schema &&
-		!(row->rel->rd_rel->relispartition &&
-		  list_member_oid(get_partition_ancestors(RelationGetRelid(row->rel)), set->relid)))
+	if (!set || DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) != set->trigger_depth + 1 ||
+		!is_of_contacts(set, row->rel, &row->columns->root))
 		return -1;
 	if (row->old->tts_isnull[row->columns->id])
 		return -1;
@@ -646,10 +676,7 @@ contact_audit(PG_FUNCTION_ARGS)
 	if (row.stamps[CB_CREATED] || row.stamps[CB_UPDATED])
 		stamp(&row);
 	if (row.ours)
-	{
 		set->is_stamped[which] = true;
-		set->last_command = GetCurrentCommandId(false);
-	}
 
 	result = heap_form_tuple(row.desc, row.values, row.isnull);
 	/* it is the same row to whoever asks for its system columns */

@@ -11,7 +11,6 @@
 #include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
 
 #include "compat.h"
 #include "change.h"
@@ -139,14 +138,18 @@ try_change(const CbCall *call, const CbChange *change, Datum id, CbRow *contact)
 	CbSetAtWork set = {
 		.change = change,
 		.relid = call->schema->contacts_table,
-		.schema = get_rel_namespace(call->schema->contacts_table),
 		.trigger_depth = DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)),
 		.nids = 1,
 		.ids = &key,
 		.is_stamped = &is_stamped
 	};
-	const CbRow *changed = one_contact(update_set(call, &set), id);
+	CommandId	command;
+	const CbRow *changed;
 
+	/* so that the UPDATE is this command */
+	CommandCounterIncrement();
+	command = GetCurrentCommandId(false);
+	changed = one_contact(update_set(call, &set), id);
 	if (!changed)
 		return false;
 	if (!is_stamped)
@@ -155,8 +158,8 @@ try_change(const CbCall *call, const CbChange *change, Datum id, CbRow *contact)
 	/* another BEFORE trigger may have had its own idea */
 	if (status_of(call, contact) != change->to)
 		change_refused(id);
-	/* what has written since, an AFTER trigger, may have changed or deleted the row */
-	if (GetCurrentCommandId(false) > set.last_command + 1)
+	/* what has written meanwhile, a trigger, may have changed or deleted the row afterwards */
+	if (GetCurrentCommandId(false) > command + 1)
 		*contact = cb_read_contact(call, id, false);
 	return true;
 }

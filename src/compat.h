@@ -41,6 +41,11 @@ typedef SysCacheIdentifier CbCacheId;
 typedef int CbCacheId;
 #endif
 
+/* 17 has another name for it. */
+#if PG_VERSION_NUM < 170000
+#define SearchPathMatchesCurrentEnvironment OverrideSearchPathMatchesCurrent
+#endif
+
 /* 17 can put the lexer's state into memory of the caller's; NULL allocates it. */
 #if PG_VERSION_NUM < 170000
 #define makeJsonLexContextCstringLen(lex, json, len, encoding, need_escapes) \

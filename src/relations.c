@@ -245,7 +245,7 @@ look_at_trigger(CbSchema *schema)
 	schema->contacts_table = relid;
 	if (rel->rd_rel->relkind == RELKIND_VIEW)
 	{
-		schema->contacts_table = cb_table_under(rel, NULL);
+		schema->contacts_table = known->contacts_table = cb_table_under(rel, NULL);
 		relation_close(rel, NoLock);
 		rel = OidIsValid(schema->contacts_table) ?
 			relation_open(schema->contacts_table, AccessShareLock) : NULL;
@@ -284,7 +284,8 @@ look_at_schema(FunctionCallInfo fcinfo)
 		if (!OidIsValid(relid))
 			cb_not_set_up(psprintf("Relation \"%s\" does not exist in schema \"%s\".", relation->name, name),
 						  psprintf("Run SELECT %s.contact_block_setup().", quote_identifier(name)));
-		schema->relids[i] = relid;
+		/* of what changes from here on we hear */
+		schema->relids[i] = known->relids[i] = relid;
 		for (int place = 0; place < relation->ncolumns; place++)
 		{
 			AttrNumber	number = get_attnum(relid, relation->columns[place].name);

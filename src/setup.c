@@ -377,12 +377,14 @@ check_unique(const Found *found, Findings *findings)
 
 /*
  * A row that an UPDATE moves to another partition is deleted and inserted, and
- * stamped as a new one.  The id does not change.
+ * stamped as a new one.  The id does not change.  Returns whether it is the key.
  */
-static void
+static bool
 check_partitioning(const Found *found, Findings *findings)
 {
-	const char *id = get_attname(found->table, found->table_numbers[0], false);
+	int			before = findings->detail.len;
+	const char *id = found->table_numbers[0] == InvalidAttrNumber ? column_name(found, 0) :
+		get_attname(found->table, found->table_numbers[0], false);
 	ListCell   *lc;
 
 	foreach(lc, find_all_inheritors(found->table, AccessShareLock, NULL))
@@ -391,11 +393,14 @@ check_partitioning(const Found *found, Findings *findings)
 		PartitionKey key = RelationGetPartitionKey(rel);
 		char	   *name = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
 
-		if (key && (key->partnatts != 1 || key->partattrs[0] != get_attnum(RelationGetRelid(rel), id)))
+		/* an expression has the number of a column that is not there */
+		if (key && (key->partnatts != 1 || key->partattrs[0] == InvalidAttrNumber ||
+					key->partattrs[0] != get_attnum(RelationGetRelid(rel), id)))
 			find(findings, psprintf("%s is partitioned by another key than %s.", name, id),
 				 psprintf("Partition %s by %s.", name, id));
 		relation_close(rel, NoLock);
 	}
+	return findings->detail.len == before;
 }
 
 /* Append an argument of the trigger where the table has another name than the contract. */
@@ -760,7 +765,9 @@ check_relation(Oid schema, CbRelation number, Found *found, Findings *findings)
 		check_view(found, findings);
 	find_columns(found);
 	check_columns(found, findings);
-	if (OidIsValid(found->table) && found->info->columns[0].kind == CB_ID)
+	/* without the right partition key there can be no such index */
+	if (OidIsValid(found->table) && found->info->columns[0].kind == CB_ID &&
+		(number != CB_CONTACTS || check_partitioning(found, findings)))
 		check_unique(found, findings);
 	for (int place = 0; place < found->info->ncolumns; place++)
 	{
@@ -773,7 +780,6 @@ check_relation(Oid schema, CbRelation number, Found *found, Findings *findings)
 	}
 	if (number != CB_CONTACTS || !can_be_looked_into)
 		return NULL;
-	check_partitioning(found, findings);
 	return check_lifecycle(found, schema, findings);
 }
 

@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
@@ -277,6 +278,7 @@ is_planned(const PlanEntry *entry)
 	const CachedPlan *plan = source->gplan;
 
 	return source->is_valid && plan && plan->is_valid && plan->generation == entry->planned &&
+		SearchPathMatchesCurrentEnvironment(source->search_path) &&
 		!(source->dependsOnRLS && (source->rewriteRoleId != GetUserId() ||
 								   source->rewriteRowSecurity != row_security)) &&
 		!(plan->dependsOnRole && plan->planRoleId != GetUserId()) &&
@@ -304,6 +306,22 @@ plan_by_key(PlanEntry *entry)
 	entry->planned = plan->generation;
 	ReleaseCachedPlan(plan, CurrentResourceOwner);
 	AtEOXact_GUC(true, nest_level);
+}
+
+/* The same, while the entry stays: a function that the planner runs may call us, too. */
+static void
+plan_in_use(PlanEntry *entry)
+{
+	entry->uses++;
+	PG_TRY();
+	{
+		plan_by_key(entry);
+	}
+	PG_FINALLY();
+	{
+		entry->uses--;
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -355,7 +373,7 @@ get_plan(const CbCall *call, CbRelation relation, CbAction action, CbStatus to)
 	if (entry)
 		free_plan(entry);
 	entry = prepare(call->schema, &key);
-	plan_by_key(entry);
+	plan_in_use(entry);
 	return entry;
 }
 
