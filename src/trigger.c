@@ -9,9 +9,11 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -153,6 +155,141 @@ cb_find_trigger(Relation rel, Oid function)
 			return &rel->trigdesc->triggers[i];
 	}
 	return NULL;
+}
+
+/*
+ * The place of a column.  The search starts at *next, and leaves there the
+ * place behind: columns mostly follow each other as they are asked for.
+ */
+static int
+find_column(Relation rel, const Trigger *trigger, const char *name, int *next)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		int			place = (*next + i) % desc->natts;
+		Form_pg_attribute attribute = TupleDescAttr(desc, place);
+
+		if (!attribute->attisdropped && namestrcmp(&attribute->attname, name) == 0)
+		{
+			*next = place + 1;
+			return place;
+		}
+	}
+	for (int i = 0; i < trigger->tgnargs; i++)
+	{
+		const char *value = strchr(trigger->tgargs[i], '=');
+
+		if (value && strcmp(value + 1, name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of relation \"%s\" does not exist",
+							name, RelationGetRelationName(rel)),
+					 errdetail("Argument \"%s\" of trigger \"%s\" names it.", trigger->tgargs[i], trigger->tgname),
+					 errhint("Drop the trigger and create it again with the column's name of now.")));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of relation \"%s\" does not exist",
+					name, RelationGetRelationName(rel)),
+			 errhint("contact_block_setup() lists the columns that are missing.")));
+}
+
+CbAuditedColumns *
+cb_look_up_columns(Relation rel, const Trigger *trigger)
+{
+	CbAuditedColumns *columns = (CbAuditedColumns *) palloc0(sizeof(CbAuditedColumns));
+	TupleDesc	desc = RelationGetDescr(rel);
+	const CbObject *events = &cb_objects[CB_CONTACT_AUDIT];
+	const char **names;
+	int			next = 0;
+	ListCell   *lc;
+	Oid			type;
+
+	columns->relid = RelationGetRelid(rel);
+	cb_read_arguments(trigger, &columns->names);
+	names = columns->names.columns;
+	columns->id = find_column(rel, trigger, names[cb_contact_place(CB_ID)], &next);
+	columns->status = find_column(rel, trigger, names[cb_contact_place(CB_STATUS)], &next);
+	columns->reason = find_column(rel, trigger, names[cb_contact_place(CB_REASON)], &next);
+	for (int event = 0; event < CB_NEVENTS; event++)
+	{
+		int			place = events->properties[event].place;
+
+		columns->at[event] = find_column(rel, trigger, names[place], &next);
+		columns->by[event] = find_column(rel, trigger, names[place + 1], &next);
+		type = TupleDescAttr(desc, columns->at[event])->atttypid;
+		if (type != TIMESTAMPTZOID)
+			type = getBaseType(type);
+		columns->is_time[event] = type == TIMESTAMPTZOID || type == TIMESTAMPOID;
+	}
+	type = TupleDescAttr(desc, columns->reason)->atttypid;
+	if (type != TEXTOID)
+		type = getBaseType(type);
+	columns->has_reason_text = type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+	columns->insert_is_update = TupleDescAttr(desc, columns->at[CB_UPDATED])->attnotnull ||
+		TupleDescAttr(desc, columns->by[CB_UPDATED])->attnotnull;
+	foreach(lc, columns->names.ignored)
+		columns->ignored = bms_add_member(columns->ignored,
+										  find_column(rel, trigger, (char *) lfirst(lc), &next));
+	return columns;
+}
+
+char *
+cb_column_string(TupleDesc desc, int column, const Datum *values, const bool *isnull)
+{
+	Oid			type = TupleDescAttr(desc, column)->atttypid;
+	Oid			output;
+	bool		is_varlena;
+
+	if (isnull[column])
+		return NULL;
+	if (type == TEXTOID)
+		return TextDatumGetCString(values[column]);
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return OidOutputFunctionCall(output, values[column]);
+}
+
+CbStatus
+cb_find_word(const CbNames *names, const char *word)
+{
+	int			status = 0;
+
+	if (!word)
+		return CB_NO_STATUS;
+	while (status < CB_NSTATUSES && strcmp(names->labels[status], word) != 0)
+		status++;
+	return (CbStatus) status;
+}
+
+bool
+cb_is_of_table(Relation rel, Oid table, Oid *root)
+{
+	List	   *ancestors;
+	const char *table_name;
+	const char *name;
+	size_t		length;
+
+	if (!OidIsValid(*root))
+	{
+		*root = RelationGetRelid(rel);
+		ancestors = rel->rd_rel->relispartition ? get_partition_ancestors(*root) : NIL;
+		if (ancestors != NIL)
+			*root = llast_oid(ancestors);
+	}
+	if (*root == table)
+		return true;
+	/* a partition that is being detached does not tell of what */
+	if (*root == RelationGetRelid(rel) && rel->rd_rel->relispartition)
+		return true;
+	table_name = get_rel_name(table);
+	name = get_rel_name(*root);
+	if (get_rel_namespace(*root) != get_rel_namespace(table) || !table_name || !name)
+		return false;
+	length = strlen(table_name);
+	return strncmp(name, table_name, length) == 0 && name[length] == '_' && name[length + 1] != '\0' &&
+		strspn(name + length + 1, "0123456789") == strlen(name + length + 1);
 }
 
 /* Does the trigger fire before every row that is inserted or updated? */
