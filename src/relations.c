@@ -172,6 +172,13 @@ cb_read_arguments(const Trigger *trigger, CbNames *names)
 	{
 		if (!names->columns[place])
 			names->columns[place] = contacts->columns[place].name;
+		for (int other = 0; trigger->tgnargs > 0 && other < place; other++)
+		{
+			if (strcmp(names->columns[other], names->columns[place]) == 0 &&
+				cb_is_audited(&contacts->columns[other]) && cb_is_audited(&contacts->columns[place]))
+				bad_argument(trigger, psprintf("%s=%s", contacts->columns[place].name, names->columns[place]),
+							 "is another column, too");
+		}
 	}
 	for (int status = 0; status < CB_NSTATUSES; status++)
 	{
