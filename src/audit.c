@@ -167,9 +167,10 @@ row_differs(const AuditedRow *row)
  * security counts as a no.
  */
 static bool
-may_be_told(Relation rel)
+may_be_told(const AuditedRow *row)
 {
 	static const CbKind told[] = {CB_ID, CB_STATUS};
+	Relation	rel = row->rel;
 	Oid			relid = RelationGetRelid(rel);
 	List	   *ancestors = NIL;
 
@@ -187,7 +188,7 @@ may_be_told(Relation rel)
 		return true;
 	for (size_t i = 0; i < lengthof(told); i++)
 	{
-		const char *name = cb_relations[CB_CONTACTS].columns[cb_contact_place(told[i])].name;
+		const char *name = row->columns->names.columns[cb_contact_place(told[i])];
 
 		if (pg_attribute_aclcheck(relid, get_attnum(relid, name), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 			return false;
@@ -207,7 +208,7 @@ conflict(const AuditedRow *row, CbStatus old_status, CbStatus status, const char
 {
 	const char *id = id_string(row);
 
-	cb_conflict(!may_be_told(row->rel) ? NULL :
+	cb_conflict(!may_be_told(row) ? NULL :
 				psprintf("Contact \"%s\" is %s and cannot become %s.", id ? id : "null",
 						 cb_status_name(old_status), cb_status_name(status)), hint);
 }
@@ -217,15 +218,22 @@ static void
 unknown_status(const AuditedRow *row, const char *label)
 {
 	Form_pg_attribute attribute = TupleDescAttr(row->desc, row->columns->status);
+	StringInfoData others;
 
 	if (!label && attribute->attnotnull)
 		return;
+	initStringInfo(&others);
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		const char *other = row->columns->names.labels[status];
+
+		if (cb_can_hold(getBaseType(attribute->atttypid), other))
+			appendStringInfo(&others, "%s\"%s\"", others.len > 0 ? ", " : "", other);
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_CHECK_VIOLATION),
 			 errmsg("the contact's status is none that it can have"),
-			 errdetail("It is \"%s\", and can be \"%s\", \"%s\", \"%s\" or \"%s\".", label ? label : "null",
-					   row->columns->names.labels[CB_NEW], row->columns->names.labels[CB_ACTIVE],
-					   row->columns->names.labels[CB_BLOCKED], row->columns->names.labels[CB_DELETED]),
+			 errdetail("It is \"%s\", and can be one of %s.", label ? label : "null", others.data),
 			 errtablecol(row->rel, row->columns->status + 1)));
 }
 

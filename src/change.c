@@ -193,11 +193,15 @@ cb_change_contact(const CbCall *call, const CbChange *change, Datum id)
 {
 	CbRow		contact;
 
-	if (NameStr(call->schema->labels[change->to])[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the status of contacts has no word for this"),
-				 errdetail("There is none for %s.", cb_status_name(change->to))));
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if ((status == change->to || cb_statuses[change->to].verb_starts_from & CB_IS(status)) &&
+			NameStr(call->schema->labels[status])[0] == '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("the status of contacts has no word for this"),
+					 errdetail("There is none for %s.", cb_status_name(status))));
+	}
 	for (int tries = 1; !try_change(call, change, id, &contact); tries++)
 	{
 		/* nothing was changed: see why, in the row as it is now */

@@ -125,6 +125,13 @@ cb_read_arguments(const Trigger *trigger, CbNames *names)
 	{
 		if (!names->columns[place])
 			names->columns[place] = contacts->columns[place].name;
+		for (int other = 0; trigger->tgnargs > 0 && other < place; other++)
+		{
+			if (strcmp(names->columns[other], names->columns[place]) == 0 &&
+				cb_is_audited(&contacts->columns[other]) && cb_is_audited(&contacts->columns[place]))
+				bad_argument(trigger, psprintf("%s=%s", contacts->columns[place].name, names->columns[place]),
+							 "is another column, too");
+		}
 	}
 	for (int status = 0; status < CB_NSTATUSES; status++)
 	{
@@ -266,22 +273,21 @@ cb_find_word(const CbNames *names, const char *word)
 bool
 cb_is_of_table(Relation rel, Oid table, Oid *root)
 {
+	Oid			relid = RelationGetRelid(rel);
 	List	   *ancestors;
 	const char *table_name;
 	const char *name;
 	size_t		length;
 
+	if (relid == table || *root == table)
+		return true;
 	if (!OidIsValid(*root))
 	{
-		*root = RelationGetRelid(rel);
-		ancestors = rel->rd_rel->relispartition ? get_partition_ancestors(*root) : NIL;
-		if (ancestors != NIL)
-			*root = llast_oid(ancestors);
+		ancestors = get_partition_ancestors(relid);
+		*root = ancestors == NIL ? relid : list_member_oid(ancestors, table) ? table : llast_oid(ancestors);
 	}
-	if (*root == table)
-		return true;
 	/* a partition that is being detached does not tell of what */
-	if (*root == RelationGetRelid(rel) && rel->rd_rel->relispartition)
+	if (*root == table || (*root == relid && rel->rd_rel->relispartition))
 		return true;
 	table_name = get_rel_name(table);
 	name = get_rel_name(*root);

@@ -62,9 +62,9 @@ extern char *cb_column_string(TupleDesc desc, int column, const Datum *values, c
 extern CbStatus cb_find_word(const CbNames *names, const char *word);
 
 /*
- * Is the relation the table or a part of it?  On a distributed engine it may be
- * a shard: a table beside that, with a number behind the name.  What it is part
- * of is looked up once, into *root, InvalidOid at first.
+ * Is the relation the table or a part of it: a partition, a child, or on a
+ * distributed engine a shard, a table beside it with a number behind the name?
+ * What it is part of is looked up once, into *root, InvalidOid at first.
  */
 extern bool cb_is_of_table(Relation rel, Oid table, Oid *root);
 
