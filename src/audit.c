@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -42,7 +41,7 @@
 typedef struct ContactColumns
 {
 	Oid			relid;			/* of what relation this tells */
-	Oid			root;			/* what it is a partition of, on top; InvalidOid: not looked up yet */
+	Oid			part_of;		/* the contacts that it is known to be a part of */
 	int			id;
 	int			status;
 	int			reason;
@@ -107,7 +106,7 @@ find_columns(FmgrInfo *flinfo, Relation rel)
 	columns = (ContactColumns *)
 		MemoryContextAlloc(flinfo->fn_mcxt, sizeof(ContactColumns));
 	columns->relid = RelationGetRelid(rel);
-	columns->root = InvalidOid;
+	columns->part_of = InvalidOid;
 	columns->id = find_column(rel, contacts->columns[cb_contact_place(CB_ID)].name, &next);
 	columns->status = find_column(rel, contacts->columns[cb_contact_place(CB_STATUS)].name, &next);
 	columns->reason = find_column(rel, contacts->columns[cb_contact_place(CB_REASON)].name, &next);
@@ -345,41 +344,68 @@ compare_ids(const void *a, const void *b)
 }
 
 /*
- * Is the relation contacts or a part of it?  On a distributed engine it may be
- * a shard: a table beside contacts, with a number behind the name.
+ * Is the relation contacts or a part of it: a partition, a child, or on a
+ * distributed engine a shard, a table beside it with a number behind the name?
  */
 static bool
-is_of_contacts(const CbSetAtWork *set, Relation rel, Oid *root)
+is_of_contacts(const CbSetAtWork *set, Relation rel)
 {
+	Oid			relid = RelationGetRelid(rel);
 	List	   *ancestors;
 	const char *contacts;
 	const char *name;
 	size_t		length;
 
-	if (!OidIsValid(*root))
-	{
-		*root = RelationGetRelid(rel);
-		ancestors = rel->rd_rel->relispartition ? get_partition_ancestors(*root) : NIL;
-		if (ancestors != NIL)
-			*root = llast_oid(ancestors);
-	}
-	if (*root == set->relid)
+	if (relid == set->relid)
 		return true;
-	/* a partition that is being detached does not tell of what */
-	if (*root == RelationGetRelid(rel) && rel->rd_rel->relispartition)
+	ancestors = get_partition_ancestors(relid);
+	if (ancestors != NIL)
+		relid = llast_oid(ancestors);
+	else if (rel->rd_rel->relispartition)
+		return true;			/* while it is being detached it does not tell of what */
+	if (list_member_oid(ancestors, set->relid))
 		return true;
-	if (get_rel_namespace(*root) != set->schema)
+
+	if (get_rel_namespace(relid) != set->schema)
 		return false;
 	/* a view may be over any table */
 	if (get_rel_relkind(set->relid) == RELKIND_VIEW)
 		return true;
 	contacts = get_rel_name(set->relid);
-	name = get_rel_name(*root);
+	name = get_rel_name(relid);
 	if (!contacts || !name)
 		return false;
 	length = strlen(contacts);
 	return strncmp(name, contacts, length) == 0 && name[length] == '_' && name[length + 1] != '\0' &&
 		strspn(name + length + 1, "0123456789") == strlen(name + length + 1);
+}
+
+/*
+ * Which of the set's ids is the row's?  NULL if none is.  It goes by the bytes,
+ * unless it is char(n) or has a collation that takes different ids for one.
+ */
+static const Datum *
+find_id(const CbSetAtWork *set, const AuditedRow *row)
+{
+	Form_pg_attribute attribute = TupleDescAttr(row->desc, row->columns->id);
+	char	   *id = column_string(row->desc, row->columns->id, row->old->tts_values, row->old->tts_isnull);
+	Datum		key;
+	const Datum *found;
+
+	if (!id)
+		return NULL;
+	if (attribute->atttypid != TEXTOID && getBaseType(attribute->atttypid) == BPCHAROID)
+		id[bpchartruelen(id, strlen(id))] = '\0';
+	key = CStringGetTextDatum(id);
+	found = (const Datum *) bsearch(&key, set->ids, set->nids, sizeof(Datum), compare_ids);
+	if (found || !OidIsValid(attribute->attcollation) || get_collation_isdeterministic(attribute->attcollation))
+		return found;
+	for (int i = 0; i < set->nids; i++)
+	{
+		if (DatumGetBool(DirectFunctionCall2Coll(texteq, attribute->attcollation, key, set->ids[i])))
+			return &set->ids[i];
+	}
+	return NULL;
 }
 
 /*
@@ -390,18 +416,17 @@ static void
 mark_stamped(const AuditedRow *row)
 {
 	CbSetAtWork *set = cb_set_at_work;
-	const char *id;
-	Datum		key;
 	const Datum *found;
 
-	if (!set || DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) != set->trigger_depth + 1 ||
-		!is_of_contacts(set, row->rel, &row->columns->root))
+	if (!set || DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) != set->trigger_depth + 1)
 		return;
-	id = column_string(row->desc, row->columns->id, row->old->tts_values, row->old->tts_isnull);
-	if (!id)
-		return;
-	key = CStringGetTextDatum(id);
-	found = (const Datum *) bsearch(&key, set->ids, set->nids, sizeof(Datum), compare_ids);
+	if (row->columns->part_of != set->relid)
+	{
+		if (!is_of_contacts(set, row->rel))
+			return;
+		row->columns->part_of = set->relid;
+	}
+	found = find_id(set, row);
 	if (found)
 		set->is_stamped[found - set->ids] = true;
 }
