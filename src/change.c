@@ -195,7 +195,7 @@ cb_change_contact(const CbCall *call, const CbChange *change, Datum id)
 
 	for (int status = 0; status < CB_NSTATUSES; status++)
 	{
-		if ((status == change->to || cb_statuses[change->to].verb_starts_from & CB_IS(status)) &&
+		if (((CbStatus) status == change->to || cb_statuses[change->to].verb_starts_from & CB_IS(status)) &&
 			NameStr(call->schema->labels[status])[0] == '\0')
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
