@@ -9,6 +9,7 @@
 #define CONTACT_BLOCK_TRIGGER_H
 
 #include "commands/trigger.h"
+#include "fmgr.h"
 #include "nodes/bitmapset.h"
 #include "utils/relcache.h"
 
@@ -85,6 +86,9 @@ extern const Trigger *cb_find_trigger(Relation rel, Oid function);
  * and what to do about that; NULL if it does.  The table is locked.
  */
 extern const char *cb_trigger_trouble(Oid relid, Oid schema, const char **remedy);
+
+/* Raise 39P01 unless the function was called by a trigger of the shape that it is for. */
+extern void cb_check_protocol(FunctionCallInfo fcinfo, const char *name, bool is_after);
 
 /* "schema.name", quoted where needed */
 extern char *cb_qualified(Oid schema, const char *name);
