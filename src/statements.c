@@ -139,6 +139,20 @@ status_literal(const CbSchema *schema, CbStatus status)
 	return quote_literal_cstr(NameStr(schema->labels[status]));
 }
 
+/*
+ * Append a comparison of a contact's status with one of the lifecycle.  It is
+ * by text where the column is of an enum: a domain over one has no operators.
+ */
+static void
+append_is_status(StringInfo sql, const CbSchema *schema, CbStatus status)
+{
+	int			place = cb_contact_place(CB_STATUS);
+	Oid			type = schema->types[cb_relations[CB_CONTACTS].first + place];
+
+	appendStringInfo(sql, "%s%s " EQUALS " %s", column_name(CB_CONTACTS, place),
+					 type_is_enum(type) ? "::pg_catalog.text" : "", status_literal(schema, status));
+}
+
 /* Append an UPDATE of a contact's status, for the statuses that its verb starts from. */
 static void
 append_change(StringInfo sql, const CbSchema *schema, const char *name, const PlanEntry *entry)
@@ -156,13 +170,15 @@ append_change(StringInfo sql, const CbSchema *schema, const char *name, const Pl
 	{
 		if (!(cb_statuses[entry->to].verb_starts_from & CB_IS(from)))
 			continue;
-		appendStringInfo(sql, "%s%s " EQUALS " %s", separator, status, status_literal(schema, from));
+		appendStringInfoString(sql, separator);
+		append_is_status(sql, schema, from);
 		separator = " OR ";
 	}
 	if (entry->action == CB_CHANGE_WITH_REASON)
 	{
 		/* the same status with another reason; one that may not be read counts as another */
-		appendStringInfo(sql, "%s%s " EQUALS " %s", separator, status, status_literal(schema, entry->to));
+		appendStringInfoString(sql, separator);
+		append_is_status(sql, schema, entry->to);
 		if (!is_hidden(CB_CONTACTS, reason_place, entry->hidden))
 			appendStringInfo(sql, " AND (%s IS NULL OR %s::pg_catalog.text COLLATE pg_catalog.\"C\""
 							 " OPERATOR(pg_catalog.<>) $2)", reason, reason);
