@@ -109,11 +109,24 @@ status_text(const CbCall *call, const CbRow *contact)
 static void
 not_stamped(const CbCall *call)
 {
-	const char *remedy = NULL;
-	const char *trouble = cb_trigger_trouble(call->schema->contacts_table, call->schema->oid, &remedy);
+	const char *remedy;
+	bool		is_missing;
+	const char *trouble = cb_trigger_trouble(call->schema->contacts_table, call->schema->oid, &remedy, &is_missing);
 
-	cb_not_set_up(trouble ? trouble : "The audit trigger is there and in force, but did not fire in this session.",
-				  trouble ? remedy : "See to it that it fires where the row is: on every shard of a distributed table, and not moved by a rule.");
+	if (is_missing)
+		remedy = psprintf("%s%sSELECT %s();", remedy, remedy[0] != '\0' ? " " : "",
+						  cb_qualified(call->schema->oid, "contact_block_setup"));
+	else if (!trouble && SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+	{
+		trouble = "session_replication_role is \"replica\", so that triggers do not fire.";
+		remedy = "SET session_replication_role = origin;";
+	}
+	else if (!trouble)
+	{
+		trouble = "The audit trigger is there and in force, but did not fire in this session.";
+		remedy = "See to it that it fires where the row is: on every shard of a distributed table, not in a table that inherits from it, and not moved by a rule.";
+	}
+	cb_not_set_up(trouble, remedy);
 }
 
 /* Raise 0A000 when the status column cannot hold what the change is about. */
