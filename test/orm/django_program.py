@@ -139,10 +139,12 @@ def imports(clerk, guard):
     for mode in 'error', 'keep', 'allow':
         rows = [Contact(pk=id, name=mode, status='Active') for id in ids]
 
-        def work():
-            with acting(clerk, mode):
+        def work(plain_unblock=mode):
+            with acting(clerk, plain_unblock):
                 Contact.objects.bulk_update(rows, ['name', 'status'])
 
+        # a session that has not loaded the library yet
+        connections['default'].close()
         error = error_of(work)
         imported = Contact.objects.filter(email='import@example.org')
         saw('import_' + mode, sqlstate=error and error['sqlstate'],
@@ -150,6 +152,8 @@ def imports(clerk, guard):
             reasons=imported.filter(blocked_reason='bounced').count(),
             active=imported.filter(status='Active').count(),
             renamed=imported.filter(name=mode).count())
+        if mode == 'keep':
+            saw('after_keep', sqlstate=error_of(lambda: work(None))['sqlstate'])
 
 
 def soft_delete(clerk, guard):

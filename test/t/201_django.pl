@@ -41,6 +41,8 @@ my $expected = expected(
 	# the login is no uuid
 	nobody => { %$misfit, detail => 'Column "updated_by" is of type uuid, the actor is "app".' },
 	unknown => [ '00000000-0000-0000-0000-00000000dead', 'no uuid', '{ID}', 'HEX', '1; DROP TABLE contacts' ]);
+# it was for the transaction only
+$expected->{after_keep} = { sqlstate => 'PT409' };
 $expected->{spelling} = { status => 'Blocked', same => 1 };
 $expected->{uuid_argument} = { sqlstate => '42883' };
 $expected->{misfit} =
