@@ -187,10 +187,7 @@ take_row(const Work *work, const CbRow *row)
 	return outcome;
 }
 
-/*
- * The ids that nothing is known of yet, those after the first change of the
- * outcomes; returns how many.
- */
+/* The ids of which nothing is known yet; returns how many. */
 static int
 unknown_ids(const Work *work, Datum *ids)
 {
@@ -202,6 +199,17 @@ unknown_ids(const Work *work, Datum *ids)
 			ids[count++] = work->ids[i];
 	}
 	return count;
+}
+
+/* What was read of contacts of which nothing is known yet is old by now. */
+static void
+forget_rows(const Work *work)
+{
+	for (int i = 0; i < work->nids; i++)
+	{
+		if (!work->outcomes[i].is_known)
+			work->outcomes[i].row = NULL;
+	}
 }
 
 /*
@@ -285,6 +293,7 @@ try_change(const Work *work)
 	int			nchanged = 0;
 
 	set.is_stamped = (bool *) palloc0(set.nids * sizeof(bool));
+	forget_rows(work);
 	/* so that the UPDATE is this command */
 	CommandCounterIncrement();
 	command = GetCurrentCommandId(false);
@@ -345,11 +354,7 @@ explain(const Work *work)
 
 	if (nids == 0)
 		return 0;
-	for (int i = 0; i < work->nids; i++)
-	{
-		if (!work->outcomes[i].is_known)
-			work->outcomes[i].row = NULL;
-	}
+	forget_rows(work);
 	rows = cb_run(work->call, CB_CONTACTS, work->nids == 1 ? CB_READ : CB_READ_STATES, NULL, nids, ids, false);
 	for (int i = 0; i < rows->count; i++)
 		(void) take_row(work, &rows->rows[i]);

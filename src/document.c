@@ -86,7 +86,7 @@ number_value(Datum datum)
 	JsonbValue	value;
 
 	value.type = jbvNumeric;
-	value.val.numeric = DatumGetNumeric(datum);
+	value.val.numeric = int64_to_numeric(DatumGetInt64(datum));
 	return value;
 }
 

@@ -340,28 +340,22 @@ plan_by_key(PlanEntry *entry)
 	for (size_t i = 0; i < lengthof(off); i++)
 		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
-	plan = SPI_plan_get_cached_plan(entry->plan);
-	if (!plan)
-		elog(ERROR, "SPI_plan_get_cached_plan failed");
-	entry->planned = plan->generation;
-	ReleaseCachedPlan(plan, CurrentResourceOwner);
-	AtEOXact_GUC(true, nest_level);
-}
-
-/* The same, while the entry stays: a function that the planner runs may call us, too. */
-static void
-plan_in_use(PlanEntry *entry)
-{
+	/* a function that the planner runs may call us, too */
 	entry->uses++;
 	PG_TRY();
 	{
-		plan_by_key(entry);
+		plan = SPI_plan_get_cached_plan(entry->plan);
 	}
 	PG_FINALLY();
 	{
 		entry->uses--;
 	}
 	PG_END_TRY();
+	if (!plan)
+		elog(ERROR, "SPI_plan_get_cached_plan failed");
+	entry->planned = plan->generation;
+	ReleaseCachedPlan(plan, CurrentResourceOwner);
+	AtEOXact_GUC(true, nest_level);
 }
 
 /*
@@ -413,7 +407,7 @@ get_plan(const CbCall *call, CbRelation relation, CbAction action, CbStatus to)
 	if (entry)
 		free_plan(entry);
 	entry = prepare(call->schema, &key);
-	plan_in_use(entry);
+	plan_by_key(entry);
 	return entry;
 }
 
