@@ -101,7 +101,7 @@ find_column(Relation rel, const Trigger *trigger, const char *name, int *next)
 					 errmsg("column \"%s\" of relation \"%s\" does not exist",
 							name, RelationGetRelationName(rel)),
 					 errdetail("Argument \"%s\" of trigger \"%s\" names it.", trigger->tgargs[i], trigger->tgname),
-					 errhint("Drop the trigger and create it again with the column's name of now.")));
+					 errhint("contact_block_setup() tells how to create it with the column's name of now.")));
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),

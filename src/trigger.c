@@ -224,6 +224,9 @@ append_obstacle(StringInfo sql, Relation rel, Oid function)
 		const Trigger *trigger = &rel->trigdesc->triggers[i];
 		const char *space = sql->len > 0 ? " " : "";
 
+		/* it goes with the one that it comes from */
+		if (trigger->tgisclone)
+			continue;
 		if (trigger->tgfoid == function)
 			appendStringInfo(sql, "%sDROP TRIGGER %s ON %s;", space, quote_identifier(trigger->tgname), table);
 		else if (strcmp(trigger->tgname, CB_TRIGGER_NAME) == 0)
