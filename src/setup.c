@@ -220,12 +220,12 @@ find_columns(Found *found)
 static void
 check_columns(const Found *found, Findings *findings)
 {
-	StringInfoData detail;
-	StringInfoData hint;
-	int			nmissing = 0;
+	StringInfoData missing;
+	StringInfoData added;
+	char	   *command;
 
-	initStringInfo(&detail);
-	initStringInfo(&hint);
+	initStringInfo(&missing);
+	initStringInfo(&added);
 	for (int place = 0; place < found->info->ncolumns; place++)
 	{
 		if (found->numbers[place] != InvalidAttrNumber)
@@ -234,25 +234,25 @@ check_columns(const Found *found, Findings *findings)
 		{
 			ereport(NOTICE,
 					(errmsg("%s lacks %s, which is new", found->name, column_name(found, place)),
-					 errhint("ALTER TABLE %s ADD COLUMN %s %s;", found->name, column_name(found, place),
+					 errhint("ALTER TABLE %s ADD COLUMN %s %s;", found->table_name, column_name(found, place),
 							 found->info->columns[place].type)));
 			continue;
 		}
-		if (nmissing++ == 0)
-		{
-			appendStringInfo(&detail, "%s lacks", found->name);
-			appendStringInfo(&hint, found->is_view ? "Add the columns to the definition of the view %s." :
-							 "ALTER TABLE %s", found->name);
-		}
-		appendStringInfo(&detail, "%s %s", nmissing > 1 ? "," : "", column_name(found, place));
-		if (!found->is_view)
-		{
-			appendStringInfoString(&hint, nmissing > 1 ? ", ADD COLUMN " : " ADD COLUMN ");
-			append_column(&hint, &found->info->columns[place]);
-		}
+		appendStringInfo(&missing, "%s%s", missing.len > 0 ? ", " : "", column_name(found, place));
+		/* the table under a view may have it */
+		if (!OidIsValid(found->table) || get_attnum(found->table, column_name(found, place)) != InvalidAttrNumber)
+			continue;
+		appendStringInfoString(&added, added.len > 0 ? ", ADD COLUMN " : "ADD COLUMN ");
+		append_column(&added, &found->info->columns[place]);
 	}
-	if (nmissing > 0)
-		find(findings, psprintf("%s.", detail.data), found->is_view ? hint.data : psprintf("%s;", hint.data));
+	if (missing.len == 0)
+		return;
+	command = psprintf("ALTER TABLE %s %s;", found->table_name, added.data);
+	if (found->is_view)
+		command = psprintf("Add the columns to the definition of the view %s.%s", found->name,
+						   found->table == found->relid || added.len == 0 ? "" :
+						   psprintf(" Where the table has none for them: %s", command));
+	find(findings, psprintf("%s lacks %s.", found->name, missing.data), command);
 }
 
 static bool
@@ -1048,7 +1048,7 @@ find_relations(Oid schema, Found *relations)
 		found->relid = found->table = find_relation(schema, found->info, &is_foreign);
 		if (is_foreign)
 			find(&findings, psprintf("%s belongs to another role.", found->name),
-				 psprintf("Run set-up as a member of the role that owns %s.", found->name));
+				 findings.is_foreign ? "" : "Run set-up as a member of every role that owns one of the relations.");
 		else if (OidIsValid(found->relid))
 		{
 			char	   *text = check_relation(schema, i, found, &findings);

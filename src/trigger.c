@@ -183,7 +183,7 @@ find_column(Relation rel, const Trigger *trigger, const char *name, int *next)
 					 errmsg("column \"%s\" of relation \"%s\" does not exist",
 							name, RelationGetRelationName(rel)),
 					 errdetail("Argument \"%s\" of trigger \"%s\" names it.", trigger->tgargs[i], trigger->tgname),
-					 errhint("Drop the trigger and create it again with the column's name of now.")));
+					 errhint("contact_block_setup() tells how to create it with the column's name of now.")));
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -367,6 +367,9 @@ append_obstacle(StringInfo sql, Relation rel, Oid function)
 		const Trigger *trigger = &rel->trigdesc->triggers[i];
 		const char *space = sql->len > 0 ? " " : "";
 
+		/* it goes with the one that it comes from */
+		if (trigger->tgisclone)
+			continue;
 		if (trigger->tgfoid == function)
 			appendStringInfo(sql, "%sDROP TRIGGER %s ON %s;", space, quote_identifier(trigger->tgname), table);
 		else if (strcmp(trigger->tgname, CB_TRIGGER_NAME) == 0)
