@@ -8,27 +8,65 @@
  * JSON string. It never becomes a part of another path.
  */
 
-const PATH = /^\/public\/v1\/notifications\/contacts\/([^\/?#]+)(\/block|\/unblock|)(?:\?.*)?$/;
-
-/* What follows the id, the method, and the function that is called. */
-const ROUTES = {
-    '': { GET: 'contact_document', HEAD: 'contact_document', DELETE: 'contact_delete' },
-    '/block': { POST: 'contact_block' },
-    '/unblock': { POST: 'contact_unblock' }
-};
+/*
+ * The paths and, by method, what is done there. Of a call: the function, the
+ * parameters (from the request and what the path has in parentheses), and how
+ * its success is answered. A path may fit several of them, which then share
+ * its methods.
+ */
+const ROUTES = [
+    {
+        path: /^\/public\/v1\/notifications\/contacts\/([^\/#]+)$/,
+        methods: {
+            GET: { call: 'contact_document', parameters: id_of, answer: send_document },
+            HEAD: { call: 'contact_document', parameters: id_of, answer: send_document },
+            DELETE: { call: 'contact_delete', parameters: id_of, answer: send_nothing, changes: true }
+        }
+    },
+    {
+        path: /^\/public\/v1\/notifications\/contacts\/([^\/#]+)\/block$/,
+        methods: {
+            POST: { call: 'contact_block', parameters: id_and_reason_of, answer: send_document, changes: true }
+        }
+    },
+    {
+        path: /^\/public\/v1\/notifications\/contacts\/([^\/#]+)\/unblock$/,
+        methods: {
+            POST: { call: 'contact_unblock', parameters: id_of, answer: send_document, changes: true }
+        }
+    },
+    {
+        // nginx sends these files, and asks here for their methods only
+        path: /^\/public\/v1\/notifications\/(?:openapi\.yaml|contact\.schema\.json)$/,
+        methods: { GET: undefined, HEAD: undefined }
+    }
+];
 
 const TITLES = {
     400: 'Bad Request',
     401: 'Unauthorized',
+    402: 'Payment Required',
     403: 'Forbidden',
     404: 'Not Found',
     405: 'Method Not Allowed',
+    406: 'Not Acceptable',
     408: 'Request Timeout',
     409: 'Conflict',
+    410: 'Gone',
     411: 'Length Required',
+    412: 'Precondition Failed',
     413: 'Content Too Large',
     414: 'URI Too Long',
+    415: 'Unsupported Media Type',
+    416: 'Range Not Satisfiable',
+    421: 'Misdirected Request',
+    422: 'Unprocessable Content',
+    423: 'Locked',
+    424: 'Failed Dependency',
+    428: 'Precondition Required',
+    429: 'Too Many Requests',
     431: 'Request Header Fields Too Large',
+    451: 'Unavailable For Legal Reasons',
     500: 'Internal Server Error',
     501: 'Not Implemented',
     502: 'Bad Gateway',
@@ -47,8 +85,10 @@ const DETAILS = {
     408: 'The request did not arrive in time.',
     409: 'The state of the contact does not permit this.',
     411: 'The length of the request body is missing.',
+    412: 'The contact does not meet the condition of the request. It was not carried out.',
     413: 'The request body is too large.',
     414: 'The path is too long.',
+    429: 'There are too many requests.',
     431: 'The request header is too large.',
     500: 'The request failed.',
     501: 'The request uses something that is not supported.',
@@ -59,67 +99,224 @@ const DETAILS = {
 };
 
 /*
- * Errors whose text is written for callers: SQLSTATEs that contact_block
- * raises, with the HTTP status that belongs to them. The text of any other
- * error may name tables, columns or values and is not passed on.
+ * What contact_block itself tells callers, by its messages, which are
+ * constant; the SQLSTATE alone tells nothing, since a trigger of the user's
+ * can raise the same one with a text that names tables or values. Without a
+ * detail here the error's own is passed on.
  */
-const OWN_ERRORS = { '22004': 400, '22023': 400, 'PT404': 404, 'PT409': 409 };
+const OWN_ERRORS = {
+    'contact not found': { code: 'PT404', status: 404 },
+    'the contact\'s status does not allow this': { code: 'PT409', status: 409 },
+    'request.jwt.claims is not a JSON object': {
+        code: '22023', status: 401,
+        detail: 'PostgreSQL cannot read the claims of the token. A \\u0000 in one of them is a reason.'
+    },
+    'the actor\'s claim in request.jwt.claims is not a string': {
+        code: '22023', status: 401,
+        detail: 'The token does not say who acts: its claim for that is neither a string nor a number.'
+    }
+};
+
+/* Throws what the caller is answered instead. */
+function refuse(status, detail) {
+    throw { status: status, detail: detail };
+}
 
 function send_problem(r, status, detail) {
     r.headersOut['Content-Type'] = 'application/problem+json';
+    if (status == 401 && !r.headersOut['WWW-Authenticate']) {
+        r.headersOut['WWW-Authenticate'] = 'Bearer';
+    }
+    if (status == 405) {
+        r.headersOut['Allow'] = allowed_methods(r).join(', ');
+    }
     r.return(status, JSON.stringify({
         type: 'about:blank',
         title: TITLES[status] || 'Error',
         status: status,
         detail: detail || DETAILS[status] || 'The request was refused.'
-    }));
+    }) + '\n');
 }
 
-/* The methods of the path that was asked for, none when there is no such path. */
-function allowed_methods(r) {
-    const match = PATH.exec(r.variables.request_uri || '');
+/* The routes of the path that was asked for. */
+function routes_of(r) {
+    const path = r.variables.request_uri.split('?')[0];
 
-    return match ? Object.keys(ROUTES[match[2]]) : [];
+    return ROUTES.filter(route => route.path.test(path));
+}
+
+function allowed_methods(r) {
+    return routes_of(r).reduce((all, route) => all.concat(Object.keys(route.methods)), []);
 }
 
 /* An error that nginx itself found: where error_page leads. */
 function problem(r) {
-    const status = Number(r.variables.status);
-    const methods = allowed_methods(r);
+    send_problem(r, Number(r.variables.status));
+}
 
-    if (status == 405 && methods.length > 0) {
-        r.headersOut['Allow'] = methods.join(', ');
+/* The parameters of a call that takes an id, which is what the path has. */
+function id_of(r, segment) {
+    try {
+        if (!/^[\x21-\x7e]+$/.test(segment)) {
+            throw new Error();
+        }
+        return { id: decodeURIComponent(segment) };
+    } catch (e) {
+        refuse(400, 'The id in the path is not percent-encoded UTF-8.');
     }
-    send_problem(r, status);
+}
+
+/* The request's body as a JSON object; an empty one when there is none. */
+function object_of(r) {
+    let body = {};
+
+    if (r.requestBuffer && r.requestBuffer.length > 0) {
+        try {
+            body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(r.requestBuffer));
+        } catch (e) {
+            refuse(400, 'The body is not valid JSON.');
+        }
+    }
+    if (!is_object(body)) {
+        refuse(400, 'The body is not a JSON object.');
+    }
+    return body;
+}
+
+/* The same with the reason that is in the body, if there is one. */
+function id_and_reason_of(r, segment) {
+    const parameters = id_of(r, segment);
+    const body = object_of(r);
+    const reason = body.reason ?? body.blockedReason ?? null;
+
+    if (reason !== null) {
+        if (typeof reason != 'string') {
+            refuse(400, 'The reason is not a string.');
+        }
+        if (reason.includes('\0')) {
+            refuse(400, 'The reason contains U+0000.');
+        }
+        parameters.reason = reason;
+    }
+    return parameters;
+}
+
+function is_object(value) {
+    return typeof value == 'object' && value !== null && !Array.isArray(value);
 }
 
 /*
- * The reason in the body of a block: a string, or null when there is none.
- * Throws an Error whose message is for the caller.
+ * Refuse a token that does not say who acts: the database role would be
+ * recorded in that person's place. Whether the token is valid is for PostgREST
+ * to find out, and so is what has no claims.
  */
-function reason_of(r) {
-    let body = null;
+function check_actor(r) {
+    const payload = /^Bearer +[^.]+\.([^.]+)\./i.exec(r.headersIn.Authorization || '');
+    let claims = null;
 
-    if (!r.requestBuffer || r.requestBuffer.length == 0) {
-        return null;
+    if (!payload) {
+        return;
     }
     try {
-        body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(r.requestBuffer));
+        claims = JSON.parse(Buffer.from(payload[1], 'base64url').toString());
     } catch (e) {
-        throw new Error('The body is not valid JSON.');
-    }
-    if (typeof body != 'object' || body === null || Array.isArray(body)) {
-        throw new Error('The body is not a JSON object.');
+        refuse(401, 'The claims of the token cannot be read.');
     }
 
-    const reason = body.reason ?? body.blockedReason ?? null;
-    if (reason !== null && typeof reason != 'string') {
-        throw new Error('The reason is not a string.');
+    const actor = is_object(claims) ? claims.sub : undefined;
+    if (actor === undefined || actor === null || actor === '') {
+        refuse(401, 'The token does not say who acts: its claim "sub" is missing or empty.');
     }
-    return reason;
+    if (typeof actor != 'string' && typeof actor != 'number') {
+        refuse(401, 'The token does not say who acts: its claim "sub" is neither a string nor a number.');
+    }
 }
 
-/* Answer what PostgREST did not answer with 200. */
+/*
+ * Refuse what depends on a state that cannot be (RFC 9110, 13.1). No contact
+ * has an entity tag, so none matches; nor a date, so conditions on dates are to
+ * be ignored; that there is such a contact is found out by the call.
+ */
+function check_conditions(r, changes) {
+    const match = r.headersIn['If-Match'];
+
+    if (match !== undefined && match != '*' || changes && r.headersIn['If-None-Match'] == '*') {
+        refuse(412);
+    }
+}
+
+/*
+ * nginx would test the conditions once more, when an answer with status 200
+ * leaves, and knows neither that the call has been made nor what is to be
+ * ignored. So a success leaves njs with this status, and gets its own when that
+ * filter has let it pass.
+ */
+const PASSED = 299;
+
+function header_filter(r) {
+    if (r.status == PASSED) {
+        r.status = 200;
+    }
+}
+
+/* How a success is answered. */
+function send_document(r, reply) {
+    let document = null;
+
+    // nginx does not tell njs when an answer was cut off
+    try {
+        document = JSON.parse(reply.responseText);
+    } catch (e) {
+    }
+    if (!is_object(document)) {
+        r.error('PostgREST\'s answer is no document or was cut off');
+        send_problem(r, 502);
+    } else if (r.headersIn['If-None-Match'] == '*') {
+        r.return(304);
+    } else {
+        r.headersOut['Content-Type'] = 'application/json';
+        r.return(PASSED, Buffer.concat([reply.responseBuffer, Buffer.from('\n')]));
+    }
+}
+
+function send_nothing(r) {
+    r.return(204);
+}
+
+/* PostgREST may give an error any status, also that of a success. */
+function is_success(reply) {
+    return reply.status >= 200 && reply.status < 300 &&
+        !/;\s*error=/.test(reply.headersOut['Proxy-Status'] || '');
+}
+
+/*
+ * The status of an error that is not contact_block's own. What is no fault of
+ * the caller's is 5xx, whatever PostgREST makes of it: a 404, for instance,
+ * means that the function or a table is not there.
+ */
+function status_of(reply, code) {
+    switch (code) {
+    case '':                    // the connection to PostgreSQL broke in the middle
+        return 502;
+    case '42501':
+        return reply.status == 401 ? 401 : 403;
+    case '55P03':               // lock_timeout
+    case '57014':               // statement_timeout
+        return 504;
+    }
+    if (reply.status == 401 || [502, 503, 504].includes(reply.status)) {
+        return reply.status;
+    }
+    // RAISE in a trigger of the user's, with SQLSTATE PT4xx or PGRST; by the
+    // latter the code is free
+    if (reply.status >= 400 && reply.status < 500 && code !== undefined &&
+        (code == 'PT' + reply.status || !/^([0-9A-Z]{5}|PGRST\d+)$/.test(code))) {
+        return reply.status;
+    }
+    return 500;
+}
+
+/* Answer what is no success. */
 function send_error(r, reply) {
     let error = {};
 
@@ -129,97 +326,68 @@ function send_error(r, reply) {
         // not PostgREST's, or cut off
     }
 
-    if (OWN_ERRORS[error.code] == reply.status) {
-        send_problem(r, reply.status, error.details || error.message);
+    const own = OWN_ERRORS[error.message];
+    if (own && own.code == error.code) {
+        send_problem(r, own.status, own.detail || error.details);
         return;
     }
-    switch (reply.status) {
-    case 401:
+
+    const status = status_of(reply, error.code);
+    let detail;
+
+    if (status == 401) {
         r.headersOut['WWW-Authenticate'] = reply.headersOut['WWW-Authenticate'] || 'Bearer';
         // PGRST3xx is about the token: that it has expired, for instance
-        send_problem(r, 401, /^PGRST3/.test(error.code) ? error.message : undefined);
-        return;
-    case 400:
-    case 403:
-    case 409:
-        send_problem(r, reply.status);
-        return;
+        detail = /^PGRST3/.test(error.code) ? error.message : undefined;
+    } else if (status == 504 && error.code !== undefined) {
+        detail = 'The request took too long. It was not carried out.';
     }
-
-    // The rest is no fault of the caller's: also a 404 that does not come from
-    // contact_block, which means that the function or a table is not there.
-    r.error('PostgREST answered ' + reply.status + ' ' +
-            JSON.stringify({ code: error.code, message: error.message }));
-    if (reply.status == 503 && reply.headersOut['Retry-After']) {
+    if (status >= 500) {
+        r.error('PostgREST answered ' + reply.status + ' ' +
+                JSON.stringify({ code: error.code, message: error.message }));
+    }
+    // PostgREST's own is always 0, which would have callers come back at once
+    if (Number(reply.headersOut['Retry-After']) > 0) {
         r.headersOut['Retry-After'] = reply.headersOut['Retry-After'];
     }
-    send_problem(r, [502, 503, 504].includes(reply.status) ? reply.status : 500);
-}
-
-/* Is this the whole of a document? nginx tells njs nothing about a cut one. */
-function is_whole(text) {
-    try {
-        JSON.parse(text);
-        return true;
-    } catch (e) {
-        return false;
-    }
+    send_problem(r, status, detail);
 }
 
 /* Every request. */
 async function handle(r) {
-    const match = PATH.exec(r.variables.request_uri);
-    const parameters = {};
+    const routes = routes_of(r);
+    const route = routes.find(route => route.methods[r.method]);
 
-    if (!match) {
-        send_problem(r, 404);
+    if (!route) {
+        send_problem(r, routes.length == 0 ? 404 : 405);
         return;
     }
 
-    const name = ROUTES[match[2]][r.method];
-    if (!name) {
-        r.headersOut['Allow'] = allowed_methods(r).join(', ');
-        send_problem(r, 405);
-        return;
-    }
+    const method = route.methods[r.method];
+    let parameters;
 
     try {
-        if (!/^[\x21-\x7e]+$/.test(match[1])) {
-            throw new Error();
+        parameters = method.parameters(r, route.path.exec(r.variables.request_uri.split('?')[0])[1]);
+        if (method.changes) {
+            check_actor(r);
         }
-        parameters.id = decodeURIComponent(match[1]);
-    } catch (e) {
-        send_problem(r, 400, 'The id in the path is not percent-encoded UTF-8.');
+        check_conditions(r, method.changes);
+    } catch (refused) {
+        if (!refused.status) {
+            throw refused;
+        }
+        send_problem(r, refused.status, refused.detail);
         return;
     }
 
-    if (match[2] == '/block') {
-        try {
-            const reason = reason_of(r);
-
-            if (reason !== null) {
-                parameters.reason = reason;
-            }
-        } catch (e) {
-            send_problem(r, 400, e.message);
-            return;
-        }
-    }
-
-    const reply = await r.subrequest('/_postgrest/rpc/' + name,
+    const reply = await r.subrequest('/_postgrest/rpc/' + method.call,
                                      { method: 'POST', body: JSON.stringify(parameters) });
 
-    if (reply.status != 200) {
-        send_error(r, reply);
-    } else if (r.method == 'DELETE') {
-        r.return(204);
-    } else if (!is_whole(reply.responseText)) {
-        r.error('PostgREST\'s answer is not JSON or was cut off');
-        send_problem(r, 502);
+    if (is_success(reply)) {
+        method.answer(r, reply);
     } else {
-        r.headersOut['Content-Type'] = 'application/json';
-        r.return(200, reply.responseBuffer);
+        send_error(r, reply);
     }
 }
 
-export default { handle, problem };
+export default { handle, header_filter, problem };
