@@ -17,7 +17,8 @@ use PostgreSQL::Test::Utils;
 
 our @EXPORT_OK = qw(
   $BASE find_program nginx_programs start_nginx stop_nginx set_up_database
-  http exchange answer error_answer recorded described slurp spew
+  http exchange serve answer error_answer recorded described npm_packages slurp
+  spew
 );
 
 # The folder of the sources, and the path of the contacts.
@@ -64,6 +65,33 @@ sub find_program
 		return "$folder/$name" if -x "$folder/$name";
 	}
 	return undef;
+}
+
+# The packages of test/gateway/package-lock.json, once for all tests of a run.
+# Returns why they cannot be had, undef when they can; node's path, and the
+# folder that has them in its node_modules.
+sub npm_packages
+{
+	my $node = find_program('node');
+	my $npm = find_program('npm');
+	return 'node and npm are not installed (Debian: nodejs, npm)'
+	  unless $node && $npm;
+	my $folder = "$PostgreSQL::Test::Utils::tmp_check/npm";
+	my $output = '';
+
+	return (undef, $node, $folder) if -e "$folder/node_modules/.package-lock.json";
+	mkdir $folder;
+	spew("$folder/$_", slurp("$SOURCE/test/gateway/$_"))
+	  foreach 'package.json', 'package-lock.json';
+	IPC::Run::run(
+		[
+			$npm, 'ci', '--prefix', $folder, '--ignore-scripts', '--no-audit',
+			'--no-fund', '--fetch-retries=1', '--fetch-timeout=30000'
+		],
+		'<' => \undef,
+		'>&' => \$output)
+	  or return "npm cannot install packages:\n$output";
+	return (undef, $node, $folder);
 }
 
 # Why nginx cannot be used, undef when it can; its path and that of njs.
@@ -289,28 +317,38 @@ sub exchange
 	{
 		my @ready = $select->can_read($TIMEOUT) or die 'timed out';
 		last if grep { $_ == $client } @ready;
-		$upstream = $listener->accept or die "accept: $!";
-		$received = '';
-		while (1)
-		{
-			my ($head, $body) = split /\r\n\r\n/, $received, 2;
-			last
-			  if defined $body
-			  && length($body) >= ($head =~ /^Content-Length: (\d+)/mi ? $1 : 0);
-			read_some($upstream, \$received)
-			  or die 'the proxy sent half a request';
-		}
-		if (defined $answer)
-		{
-			print $upstream $answer;
-			close $upstream;
-		}
+		($received, $upstream) = serve($listener, $answer);
 	}
 	1 while read_some($client, \$response);
 	$response = parse_message($response);
 	note_exchange(@request == 1 ? parse_message($request[0])
 		: { line => "$request[0] $request[1]", body => $request[3] }, $response);
-	return ($response, defined $received ? parse_message($received) : undef);
+	return ($response, $received);
+}
+
+# Accept a connection, read the request that comes, give the answer. Returns
+# the request, and the connection, which stays open where there is no answer.
+sub serve
+{
+	my ($listener, $answer) = @_;
+	IO::Select->new($listener)->can_read($TIMEOUT) or die 'timed out';
+	my $upstream = $listener->accept or die "accept: $!";
+	my $received = '';
+	while (1)
+	{
+		my ($head, $body) = split /\r\n\r\n/, $received, 2;
+		last
+		  if defined $body
+		  && length($body) >= ($head =~ /^Content-Length: (\d+)/mi ? $1 : 0);
+		read_some($upstream, \$received)
+		  or die 'the proxy sent half a request';
+	}
+	if (defined $answer)
+	{
+		print $upstream $answer;
+		close $upstream;
+	}
+	return (parse_message($received), $upstream);
 }
 
 # What was asked and answered, for described()
