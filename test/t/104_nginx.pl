@@ -286,7 +286,7 @@ foreach my $body ('{', '[]', '[{"reason":"a"}]', '"a"', '1', 'null', 'true',
 	'reason=a', ' ', "{'reason':'a'}", '{"reason":"a"}}', '{"reason":1}',
 	'{"reason":{"a":"b"}}', '{"reason":["a"]}', '{"reason":true}',
 	"{\"reason\":\"\xff\"}", "{\"reason\":\"a\nb\"}", "\0", '{"reason":"a\u0000b"}',
-	'[' x 10000, '{"a":' . '[' x 32 . ']' x 32 . ',"reason":"a"}')
+	'[' x 10000, '{"a":' . '[' x 31 . ']' x 31 . ',"reason":"a"}')
 {
 	my ($response, $upstream) =
 	  exchange($nginx, $listener, $ok, 'POST', "$BASE/CTT-1/block", [], $body);

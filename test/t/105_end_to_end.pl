@@ -42,6 +42,7 @@ END
 # PostgREST with doc/gateway's configuration; the environment comes first.
 my $secret = 'a secret that only this test has, 32+';
 my $port = PostgreSQL::Test::Cluster::get_free_port();
+my $admin_port = PostgreSQL::Test::Cluster::get_free_port();
 my $process;
 my $output = '';
 {
@@ -49,6 +50,7 @@ my $output = '';
 	  $node->host, $node->port;
 	local $ENV{PGRST_JWT_SECRET} = $secret;
 	local $ENV{PGRST_SERVER_PORT} = $port;
+	local $ENV{PGRST_ADMIN_SERVER_PORT} = $admin_port;
 	$process = IPC::Run::start(
 		[ $postgrest, "$Gateway::SOURCE/doc/gateway/postgrest.conf" ],
 		'<', \undef, '>&', \$output);
@@ -85,6 +87,8 @@ while (1)
 	  if time > $deadline || !$process->pumpable;
 	select undef, undef, undef, 0.1;
 }
+
+is((http($admin_port, 'GET', '/ready'))[0]{status}, 200, 'and says that it is ready');
 
 # curl as the reader of doc/gateway.md uses it: status and body
 sub curl
