@@ -119,6 +119,12 @@ sub start_nginx
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
 	my $config = slurp("$SOURCE/doc/gateway/contact_block.conf");
 
+	if ($uncomment)
+	{
+		$config =~ s/^(\s*)# ($uncomment)/$1$2/mg
+		  or die "the configuration has no comment like $uncomment";
+	}
+
 	my %changes = (
 		'listen 127.0.0.1:8080;' => "listen 127.0.0.1:$port;",
 		'server 127.0.0.1:3000;' => "server 127.0.0.1:$upstream_port;",
@@ -133,12 +139,6 @@ sub start_nginx
 	{
 		($config =~ s/^(\s*)\Q$line\E$/$1$changes{$line}/mg) == 1
 		  or die "the configuration does not have one line \"$line\"";
-	}
-
-	if ($uncomment)
-	{
-		$config =~ s/^(\s*)# ($uncomment)/$1$2/mg
-		  or die "the configuration has no comment like $uncomment";
 	}
 
 	spew("$folder/contact_block.conf", $config);
