@@ -114,6 +114,10 @@ const OWN_ERRORS = {
     'the actor\'s claim in request.jwt.claims is not a string': {
         code: '22023', status: 401,
         detail: 'The token does not say who acts: its claim for that is neither a string nor a number.'
+    },
+    'the actor does not fit the column that it is stored in': {
+        code: '22023', status: 401,
+        detail: 'The token\'s claim that says who acts is none of the ids that are used here.'
     }
 };
 

@@ -30,7 +30,8 @@ SELECT 'CREATE ROLE web_anon NOLOGIN'
 WHERE to_regrole('web_anon') IS NULL \gexec
 SELECT 'CREATE ROLE contact_operator NOLOGIN'
 WHERE to_regrole('contact_operator') IS NULL \gexec
-GRANT web_anon, contact_operator TO authenticator;
+GRANT web_anon TO authenticator;
+GRANT contact_operator TO authenticator;
 
 -- A call that takes longer gets an error, before nginx gives up (10 s).
 ALTER ROLE authenticator SET statement_timeout = '8s';

@@ -68,7 +68,7 @@ sub find_program
 }
 
 # The packages of test/gateway/package-lock.json, once for all tests of a run.
-# Returns why they cannot be had, undef when they can; node's path, and the
+# Returns why they cannot be had here, undef when they can; node's path, and the
 # folder that has them in its node_modules.
 sub npm_packages
 {
@@ -80,17 +80,18 @@ sub npm_packages
 	my $output = '';
 
 	return (undef, $node, $folder) if -e "$folder/node_modules/.package-lock.json";
+	IPC::Run::run([ $npm, 'view', 'typescript', 'name', '--fetch-retries=0' ],
+		'<' => \undef, '>&' => \$output)
+	  or return 'npm does not reach its registry';
+
 	mkdir $folder;
 	spew("$folder/$_", slurp("$SOURCE/test/gateway/$_"))
 	  foreach 'package.json', 'package-lock.json';
 	IPC::Run::run(
-		[
-			$npm, 'ci', '--prefix', $folder, '--ignore-scripts', '--no-audit',
-			'--no-fund', '--fetch-retries=1', '--fetch-timeout=30000'
-		],
+		[ $npm, 'ci', '--prefix', $folder, '--ignore-scripts', '--no-audit', '--no-fund' ],
 		'<' => \undef,
 		'>&' => \$output)
-	  or return "npm cannot install packages:\n$output";
+	  or die "npm ci: $output";
 	return (undef, $node, $folder);
 }
 

@@ -313,6 +313,8 @@ foreach my $case (
 	[ [ 'If-Match: "x"' ], 412, 412 ],
 	[ [ 'If-Match: "x", W/"*"' ], 412, 412 ],
 	[ [ 'If-Match: ""' ], 412, 412 ],
+	[ [ 'If-Match:' ], 412, 412 ],
+	[ [ 'If-None-Match:' ], 200, 200 ],
 	[ [ 'If-Match: *' ], 200, 200 ],
 	[ [ 'If-Match: *', "If-Unmodified-Since: $date" ], 200, 200 ],
 	[ [ "If-Unmodified-Since: $date" ], 200, 200 ],
@@ -520,6 +522,15 @@ foreach my $case (
 	is("$response->{status} $response->{json}{status}", "$status $status", $name);
 	unlike($response->{body}, qr/own/, "$name: the text is hidden");
 	is($response->{headers}{allow}, $status == 405 ? 'POST' : undef, "$name: Allow");
+}
+{
+	my ($response) = exchange($nginx, $listener,
+		error_answer('400 Bad Request', '22023',
+			'the actor does not fit the column that it is stored in', 'own column'),
+		'POST', "$BASE/CTT-1/block");
+	like(problem_is($response, 401, 'an actor that is no uuid'),
+		qr/none of the ids/, 'an actor that is no uuid: what is wrong');
+	unlike($response->{body}, qr/own/, 'an actor that is no uuid: and no column');
 }
 foreach my $case (
 	[ '22023', '400 Bad Request', 'contact not found', 500 ],
