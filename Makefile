@@ -7,9 +7,13 @@ MODULE_big = contact_block
 OBJS = \
 	src/actor.o \
 	src/audit.o \
+	src/change.o \
 	src/contact_block.o \
 	src/document.o \
+	src/lifecycle.o \
+	src/model.o \
 	src/relations.o \
+	src/setup.o \
 	src/statements.o
 DATA = $(wildcard sql/contact_block--*.sql)
 # As system headers PostgreSQL's own give no warnings, however many are asked for.
@@ -28,7 +32,7 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # PGXS knows no header dependencies, nor that the version is compiled in.
-$(OBJS): $(wildcard src/*.h) $(EXTENSION).control
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) $(EXTENSION).control
 
 # The TAP tests start servers of their own and need IPC::Run, so they are not
 # part of installcheck.

@@ -11,11 +11,20 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
-#include "contact_block.h"
+#include "compat.h"
+#include "actor.h"
 
 static char *actor_setting = NULL;
 static char *actor_claim = NULL;
 static bool trust_actor = true;
+int			cb_plain_unblock = CB_PLAIN_UNBLOCK_ERROR;
+
+static const struct config_enum_entry plain_unblock_options[] = {
+	{"error", CB_PLAIN_UNBLOCK_ERROR, false},
+	{"keep", CB_PLAIN_UNBLOCK_KEEP, false},
+	{"allow", CB_PLAIN_UNBLOCK_ALLOW, false},
+	{NULL, 0, false}
+};
 
 /* What the JSON parser's actions tell each other while they look for a claim. */
 typedef struct ClaimSearch
@@ -58,6 +67,15 @@ cb_define_settings(void)
 							   GUC_ALLOW_IN_PARALLEL,
 							   NULL, NULL, NULL);
 
+	DefineCustomEnumVariable("contact_block.plain_unblock",
+							 "Sets what a plain statement does that would make a Blocked contact Active.",
+							 "An error, keep the contact Blocked, or allow it; contact_unblock() always may.",
+							 &cb_plain_unblock,
+							 CB_PLAIN_UNBLOCK_ERROR,
+							 plain_unblock_options,
+							 PGC_USERSET,
+							 GUC_ALLOW_IN_PARALLEL,
+							 NULL, NULL, NULL);
 	DefineCustomBoolVariable("contact_block.trust_actor",
 							 "Believes contact_block.actor, request.jwt.claims and the role.",
 							 "Off: the session's login is recorded.",

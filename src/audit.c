@@ -8,62 +8,37 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
-#include "contact_block.h"
+#include "compat.h"
+#include "actor.h"
+#include "change.h"
+#include "relations.h"
 
-/* What can happen to a contact; each has a column for when and one for who. */
-typedef enum AuditEvent
-{
-	CREATED,
-	UPDATED,
-	ACTIVATED,
-	BLOCKED,
-	DELETED
-} AuditEvent;
-
-#define N_EVENTS (DELETED + 1)
-
-static const char *const at_columns[N_EVENTS] = {
-	"created_at", "updated_at", "activated_at", "blocked_at", "deleted_at"
-};
-static const char *const by_columns[N_EVENTS] = {
-	"created_by", "updated_by", "activated_by", "blocked_by", "deleted_by"
-};
+/* Stamps are whole milliseconds, as the document shows them; in microseconds. */
+#define STAMP_UNIT INT64CONST(1000)
 
 /*
- * The state machine: what becoming each status is called, and from which
- * statuses it may be reached.  New is only ever a first status.
- */
-typedef struct Transition
-{
-	const char *to;
-	AuditEvent	event;
-	const char *from[2];
-} Transition;
-
-static const Transition transitions[] = {
-	{"Active", ACTIVATED, {"New", "Blocked"}},
-	{"Blocked", BLOCKED, {"Active", NULL}},
-	{"Deleted", DELETED, {"Active", "Blocked"}}
-};
-
-/*
- * Where the columns are that the trigger deals with.  Partitions differ from
- * their parent, so this is looked up for the relation at hand, once a
- * statement: the executor has an FmgrInfo of its own for each relation, and
- * the lock that it holds keeps the columns where they are.  Counted from 0.
+ * Where the columns are that the trigger deals with, and what the table calls
+ * the statuses.  Partitions differ from their parent, so this is looked up for
+ * the relation at hand, once a statement: the executor has an FmgrInfo of its
+ * own for each relation, and the lock that it holds keeps the columns where
+ * they are.  Counted from 0.
  */
 typedef struct ContactColumns
 {
@@ -71,22 +46,35 @@ typedef struct ContactColumns
 	int			id;
 	int			status;
 	int			reason;
-	int			at[N_EVENTS];
-	int			by[N_EVENTS];
+	int			at[CB_NEVENTS];
+	int			by[CB_NEVENTS];
+	bool		is_time[CB_NEVENTS];	/* is "at" of a type that has times? */
+	bool		has_reason_text;	/* is the reason of a type that has empty values? */
+	bool		insert_is_update;	/* must "updated" not be null? */
+	Bitmapset  *ignored;		/* columns whose change alone is none */
+	CbNames		names;
 } ContactColumns;
 
-/*
- * How often the trigger has done its work in this session, on whatever
- * relation.  It only grows; a caller looks at what it grew by.
- */
-uint64		cb_audit_count = 0;
+/* The row that the trigger was fired for, as it will be. */
+typedef struct AuditedRow
+{
+	Relation	rel;
+	TupleDesc	desc;
+	const ContactColumns *columns;
+	Datum	   *values;
+	bool	   *isnull;
+	const TupleTableSlot *said; /* as the statement wants it */
+	const TupleTableSlot *old;	/* as it was; NULL for an INSERT */
+	const CbChange *ours;		/* the change of ours that the UPDATE is, or NULL */
+	bool		stamps[CB_NEVENTS]; /* what happens to it */
+} AuditedRow;
 
 /*
  * The place of a column.  The search starts at *next, and leaves there the
  * place behind: columns mostly follow each other as they are asked for.
  */
 static int
-find_column(Relation rel, const char *name, int *next)
+find_column(Relation rel, const Trigger *trigger, const char *name, int *next)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
@@ -101,6 +89,18 @@ find_column(Relation rel, const char *name, int *next)
 			return place;
 		}
 	}
+	for (int i = 0; i < trigger->tgnargs; i++)
+	{
+		const char *value = strchr(trigger->tgargs[i], '=');
+
+		if (value && strcmp(value + 1, name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of relation \"%s\" does not exist",
+							name, RelationGetRelationName(rel)),
+					 errdetail("Argument \"%s\" of trigger \"%s\" names it.", trigger->tgargs[i], trigger->tgname),
+					 errhint("Drop the trigger and create it again with the column's name of now.")));
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("column \"%s\" of relation \"%s\" does not exist",
@@ -108,30 +108,60 @@ find_column(Relation rel, const char *name, int *next)
 			 errhint("contact_block_setup() lists the columns that are missing.")));
 }
 
-static ContactColumns *
-find_columns(FmgrInfo *flinfo, Relation rel)
+/* Fill in what the trigger has to know of its relation. */
+static void
+look_up_columns(ContactColumns *columns, Relation rel, const Trigger *trigger)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	const CbObject *events = &cb_objects[CB_CONTACT_AUDIT];
+	const char **names;
+	int			next = 0;
+	ListCell   *lc;
+	Oid			type;
+
+	cb_read_arguments(trigger, &columns->names);
+	names = columns->names.columns;
+	columns->id = find_column(rel, trigger, names[cb_contact_place(CB_ID)], &next);
+	columns->status = find_column(rel, trigger, names[cb_contact_place(CB_STATUS)], &next);
+	columns->reason = find_column(rel, trigger, names[cb_contact_place(CB_REASON)], &next);
+	for (int event = 0; event < CB_NEVENTS; event++)
+	{
+		int			place = events->properties[event].place;
+
+		columns->at[event] = find_column(rel, trigger, names[place], &next);
+		columns->by[event] = find_column(rel, trigger, names[place + 1], &next);
+		type = TupleDescAttr(desc, columns->at[event])->atttypid;
+		if (type != TIMESTAMPTZOID)
+			type = getBaseType(type);
+		columns->is_time[event] = type == TIMESTAMPTZOID || type == TIMESTAMPOID;
+	}
+	type = TupleDescAttr(desc, columns->reason)->atttypid;
+	if (type != TEXTOID)
+		type = getBaseType(type);
+	columns->has_reason_text = type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+	columns->insert_is_update = TupleDescAttr(desc, columns->at[CB_UPDATED])->attnotnull ||
+		TupleDescAttr(desc, columns->by[CB_UPDATED])->attnotnull;
+	foreach(lc, columns->names.ignored)
+		columns->ignored = bms_add_member(columns->ignored,
+										  find_column(rel, trigger, (char *) lfirst(lc), &next));
+}
+
+static const ContactColumns *
+find_columns(FmgrInfo *flinfo, Relation rel, const Trigger *trigger)
 {
 	ContactColumns *columns = (ContactColumns *) flinfo->fn_extra;
-	int			next = 0;
+	MemoryContext oldcontext;
 
 	if (columns)
 	{
 		Assert(columns->relid == RelationGetRelid(rel));
 		return columns;
 	}
-
-	columns = (ContactColumns *)
-		MemoryContextAlloc(flinfo->fn_mcxt, sizeof(ContactColumns));
+	oldcontext = MemoryContextSwitchTo(flinfo->fn_mcxt);
+	columns = (ContactColumns *) palloc0(sizeof(ContactColumns));
 	columns->relid = RelationGetRelid(rel);
-	columns->id = find_column(rel, "id", &next);
-	columns->status = find_column(rel, "status", &next);
-	columns->reason = find_column(rel, "blocked_reason", &next);
-	for (int event = 0; event < N_EVENTS; event++)
-	{
-		columns->at[event] = find_column(rel, at_columns[event], &next);
-		columns->by[event] = find_column(rel, by_columns[event], &next);
-	}
-
+	look_up_columns(columns, rel, trigger);
+	MemoryContextSwitchTo(oldcontext);
 	flinfo->fn_extra = columns;
 	return columns;
 }
@@ -152,96 +182,99 @@ column_string(TupleDesc desc, int column, const Datum *values, const bool *isnul
 	return OidOutputFunctionCall(output, values[column]);
 }
 
+/* A time as a string, which a timestamp without time zone reads as UTC, too. */
+static char *
+time_string(TimestampTz time)
+{
+	struct pg_tm tm;
+	fsec_t		microseconds;
+	char		string[MAXDATELEN + 1];
+
+	if (timestamp2tm(time, NULL, &tm, &microseconds, NULL, NULL) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
+	tm.tm_isdst = 0;
+	EncodeDateTime(&tm, microseconds, true, 0, NULL, USE_ISO_DATES, string);
+	return pstrdup(string);
+}
+
+/*
+ * The actor as a value of a column that is no text.  Raises 22023 when it is
+ * none of the column's type.
+ */
+static Datum
+actor_value(Form_pg_attribute attribute, Oid base_type, Datum actor)
+{
+	Datum		value;
+
+	if (!cb_parse_id(base_type, actor, &value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the actor does not fit the column that it is stored in"),
+				 errdetail("Column \"%s\" is of type %s, the actor is \"%s\".",
+						   NameStr(attribute->attname), format_type_be(attribute->atttypid),
+						   TextDatumGetCString(actor)),
+				 errhint("Set contact_block.actor, or the claim in request.jwt.claims, to a value of this type.")));
+	if (attribute->atttypid != base_type)
+		domain_check(value, false, attribute->atttypid, NULL, NULL);
+	return value;
+}
+
 /*
  * The value to store in a column, from a timestamptz or text, which the column
  * should have for a type.  For a user's own type (varchar(40), timestamp(0), a
  * domain) it goes through its input function, so that the type's own checks
- * and precision apply.
+ * and precision apply.  A timestamp without time zone is in UTC.
  */
 static Datum
 column_value(TupleDesc desc, int column, Oid type, Datum value)
 {
 	Form_pg_attribute attribute = TupleDescAttr(desc, column);
-	char	   *string;
+	Oid			base_type;
 	Oid			input;
 	Oid			ioparam;
 
-	if (attribute->atttypid == type && attribute->atttypmod < 0)
+	if ((attribute->atttypid == type ||
+		 (type == TIMESTAMPTZOID && attribute->atttypid == TIMESTAMPOID)) && attribute->atttypmod < 0)
 		return value;
-	/* ISO, with the offset from UTC, which all types but timestamp heed */
-	string = type == TEXTOID ? TextDatumGetCString(value) :
-		pstrdup(timestamptz_to_str(DatumGetTimestampTz(value)));
+	base_type = getBaseType(attribute->atttypid);
+	if (type == TEXTOID &&
+		(base_type == UUIDOID || base_type == INT2OID || base_type == INT4OID || base_type == INT8OID))
+		return actor_value(attribute, base_type, value);
 	getTypeInputInfo(attribute->atttypid, &input, &ioparam);
-	return OidInputFunctionCall(input, string, ioparam, attribute->atttypmod);
+	return OidInputFunctionCall(input,
+								type == TEXTOID ? TextDatumGetCString(value) :
+								time_string(DatumGetTimestampTz(value)),
+								ioparam, attribute->atttypmod);
 }
 
 /*
- * Do two versions of a row differ?  Generated columns follow from the others,
- * and are not computed yet.
+ * Does the row differ from what it was, in what counts?  Generated columns
+ * follow from the others, and are not computed yet.
  */
 static bool
-row_differs(TupleDesc desc, const Datum *old_values, const bool *old_isnull,
-			const Datum *values, const bool *isnull)
+row_differs(const AuditedRow *row)
 {
-	for (int i = 0; i < desc->natts; i++)
+	for (int i = 0; i < row->desc->natts; i++)
 	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		Form_pg_attribute attribute = TupleDescAttr(row->desc, i);
 
-		if (attribute->attisdropped || attribute->attgenerated != '\0')
+		if (attribute->attisdropped || attribute->attgenerated != '\0' ||
+			bms_is_member(i, row->columns->ignored))
 			continue;
-		if (old_isnull[i] != isnull[i])
+		if (row->old->tts_isnull[i] != row->isnull[i])
 			return true;
-		if (isnull[i])
+		if (row->isnull[i])
 			continue;
 		/* the same pointer to a TOAST value is the same value, unread */
-		if (!datumIsEqual(old_values[i], values[i],
+		if (!datumIsEqual(row->old->tts_values[i], row->values[i],
 						  attribute->attbyval, attribute->attlen) &&
-			!datum_image_eq(old_values[i], values[i],
+			!datum_image_eq(row->old->tts_values[i], row->values[i],
 							attribute->attbyval, attribute->attlen))
 			return true;
 	}
 	return false;
-}
-
-static const Transition *
-find_transition(const char *to)
-{
-	for (size_t i = 0; to && i < lengthof(transitions); i++)
-	{
-		if (strcmp(transitions[i].to, to) == 0)
-			return &transitions[i];
-	}
-	return NULL;
-}
-
-static bool
-allows(const Transition *transition, const char *from)
-{
-	for (size_t i = 0; from && i < lengthof(transition->from); i++)
-	{
-		if (transition->from[i] && strcmp(transition->from[i], from) == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Raise PT409.  Gateways put its message into the HTTP status line, so it is
- * constant; what it is about goes into the detail.  Without a status there is
- * no detail; without a new one the detail does without it.
- */
-void
-cb_conflict(const char *id, const char *status, const char *new_status)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_CONTACT_CONFLICT),
-			 errmsg("the contact's status does not allow this"),
-			 !status ? 0 :
-			 new_status ?
-			 errdetail("Contact \"%s\" is %s and cannot become %s.",
-					   id ? id : "null", status, new_status) :
-			 errdetail("Contact \"%s\" is %s.",
-					   id ? id : "null", status)));
 }
 
 /*
@@ -252,6 +285,7 @@ cb_conflict(const char *id, const char *status, const char *new_status)
 static bool
 may_be_told(Relation rel)
 {
+	static const CbKind told[] = {CB_ID, CB_STATUS};
 	Oid			relid = RelationGetRelid(rel);
 	List	   *ancestors = NIL;
 
@@ -265,9 +299,302 @@ may_be_told(Relation rel)
 		relid = llast_oid(ancestors);
 	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
 		return false;
-	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
-		(pg_attribute_aclcheck(relid, get_attnum(relid, "id"), GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		 pg_attribute_aclcheck(relid, get_attnum(relid, "status"), GetUserId(), ACL_SELECT) == ACLCHECK_OK);
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	for (size_t i = 0; i < lengthof(told); i++)
+	{
+		const char *name = cb_relations[CB_CONTACTS].columns[cb_contact_place(told[i])].name;
+
+		if (pg_attribute_aclcheck(relid, get_attnum(relid, name), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
+static char *
+id_string(const AuditedRow *row)
+{
+	return column_string(row->desc, row->columns->id, row->old->tts_values, row->old->tts_isnull);
+}
+
+static CbStatus
+find_status(const AuditedRow *row, const char *label)
+{
+	int			status = 0;
+
+	if (!label)
+		return CB_NO_STATUS;
+	while (status < CB_NSTATUSES && strcmp(row->columns->names.labels[status], label) != 0)
+		status++;
+	return (CbStatus) status;
+}
+
+/* Raise PT409 for a change of status that a plain statement must not make. */
+static void
+conflict(const AuditedRow *row, CbStatus old_status, CbStatus status, const char *hint)
+{
+	const char *id = id_string(row);
+
+	cb_conflict(!may_be_told(row->rel) ? NULL :
+				psprintf("Contact \"%s\" is %s and cannot become %s.", id ? id : "null",
+						 cb_status_name(old_status), cb_status_name(status)), hint);
+}
+
+/* Raise 23514 for a status that is none of the four, but leave null to NOT NULL. */
+static void
+unknown_status(const AuditedRow *row, const char *label)
+{
+	Form_pg_attribute attribute = TupleDescAttr(row->desc, row->columns->status);
+
+	if (!label && attribute->attnotnull)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("the contact's status is none that it can have"),
+			 errdetail("It is \"%s\", and can be \"%s\", \"%s\", \"%s\" or \"%s\".", label ? label : "null",
+					   row->columns->names.labels[CB_NEW], row->columns->names.labels[CB_ACTIVE],
+					   row->columns->names.labels[CB_BLOCKED], row->columns->names.labels[CB_DELETED]),
+			 errtablecol(row->rel, row->columns->status + 1)));
+}
+
+/*
+ * A soft delete, or the restore of one, that leaves the status alone would be
+ * lost without a word, since what it says of the audit is dropped.
+ */
+static void
+refuse_soft_delete(const AuditedRow *row, CbStatus status)
+{
+	int			deleted_at = row->columns->at[CB_BECAME_DELETED];
+	bool		was_null = row->old ? row->old->tts_isnull[deleted_at] : status != CB_DELETED;
+	bool		is_null = row->said->tts_isnull[deleted_at];
+
+	if (row->old ? was_null != is_null : was_null && !is_null)
+		cb_conflict("The statement sets when the contact was deleted, or clears it, but leaves its status as it is.",
+					"Set the status: when it was deleted follows from that. contact_delete() does it.");
+}
+
+/*
+ * The reason belongs to a block: there is none in another status, an empty one
+ * is none, and one that was there before is not the next blocker's.
+ */
+static void
+clean_reason(AuditedRow *row, CbStatus old_status, CbStatus status)
+{
+	int			reason = row->columns->reason;
+	Form_pg_attribute attribute = TupleDescAttr(row->desc, reason);
+
+	if (row->isnull[reason] || status == CB_NO_STATUS)
+		return;
+	if (!cb_statuses[status].has_reason)
+		row->isnull[reason] = true;
+	else if (row->columns->has_reason_text && toast_raw_datum_size(row->values[reason]) == VARHDRSZ)
+		row->isnull[reason] = true;
+	else if (old_status != CB_NO_STATUS && !cb_statuses[old_status].has_reason &&
+			 !(row->ours && row->ours->has_reason) && !row->old->tts_isnull[reason] &&
+			 datum_image_eq(row->old->tts_values[reason], row->values[reason], attribute->attbyval, attribute->attlen))
+		row->isnull[reason] = true;
+}
+
+static void
+guard_insert(AuditedRow *row, const char *label)
+{
+	CbStatus	status = find_status(row, label);
+
+	if (status == CB_NO_STATUS)
+		unknown_status(row, label);
+	refuse_soft_delete(row, status);
+	clean_reason(row, CB_NO_STATUS, status);
+	row->stamps[CB_CREATED] = true;
+	row->stamps[CB_UPDATED] = row->columns->insert_is_update;
+	if (status != CB_NO_STATUS)
+		row->stamps[cb_statuses[status].event] = true;
+}
+
+static void
+guard_update(AuditedRow *row, const char *label)
+{
+	int			place = row->columns->status;
+	const char *old_label = column_string(row->desc, place, row->old->tts_values, row->old->tts_isnull);
+	CbStatus	old_status = find_status(row, old_label);
+	CbStatus	status = find_status(row, label);
+	bool		is_lifted = cb_lifts(old_status, status) && !row->ours;
+
+	if (old_label && label ? strcmp(old_label, label) == 0 : old_label == label)
+	{
+		refuse_soft_delete(row, status);
+		clean_reason(row, old_status, status);
+		row->stamps[CB_UPDATED] = row_differs(row);
+		return;
+	}
+	if (is_lifted && cb_plain_unblock == CB_PLAIN_UNBLOCK_KEEP)
+	{
+		row->values[place] = row->old->tts_values[place];
+		row->values[row->columns->reason] = row->old->tts_values[row->columns->reason];
+		row->isnull[row->columns->reason] = row->old->tts_isnull[row->columns->reason];
+		row->stamps[CB_UPDATED] = row_differs(row);
+		return;
+	}
+	if (status == CB_NO_STATUS)
+	{
+		unknown_status(row, label);
+		return;
+	}
+	if (old_status != CB_NO_STATUS && !(cb_statuses[status].follows & CB_IS(old_status)))
+		conflict(row, old_status, status, NULL);
+	if (is_lifted && cb_plain_unblock == CB_PLAIN_UNBLOCK_ERROR)
+		conflict(row, old_status, status,
+				 "Call contact_unblock(), or set contact_block.plain_unblock to keep, which leaves the contact Blocked, or allow.");
+	clean_reason(row, old_status, status);
+	row->stamps[CB_UPDATED] = row->stamps[cb_statuses[status].event] = true;
+}
+
+/*
+ * Guard the state machine, and find out what happens to the row.  Raises PT409
+ * and 23514.
+ */
+static void
+guard(AuditedRow *row)
+{
+	const char *label = column_string(row->desc, row->columns->status, row->values, row->isnull);
+
+	if (row->old)
+		guard_update(row, label);
+	else
+		guard_insert(row, label);
+}
+
+/*
+ * When this change happens: now, in whole milliseconds, but after all that has
+ * happened to the row, also where the clock has been set back.  A row to
+ * update is locked by now: a later change reads the clock later.  Raises 22008
+ * when no time is left.
+ */
+static TimestampTz
+stamp_time(const AuditedRow *row)
+{
+	const ContactColumns *columns = row->columns;
+	TimestampTz now = GetCurrentTimestamp();
+
+	now -= now % STAMP_UNIT;
+	for (int event = 0; event < CB_NEVENTS; event++)
+	{
+		int			at = columns->at[event];
+		TimestampTz stamp;
+
+		if (row->isnull[at] || !columns->is_time[event])
+			continue;
+		stamp = DatumGetTimestampTz(row->values[at]);
+		if (TIMESTAMP_NOT_FINITE(stamp) || stamp < now)
+			continue;
+		stamp += STAMP_UNIT - stamp % STAMP_UNIT;
+		if (!IS_VALID_TIMESTAMP(stamp))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+					 errmsg("no time is left after the contact's last change"),
+					 errdetail("It is in column \"%s\".",
+							   NameStr(TupleDescAttr(row->desc, at)->attname))));
+		now = stamp;
+	}
+	return now;
+}
+
+static void
+stamp(AuditedRow *row)
+{
+	const ContactColumns *columns = row->columns;
+	Datum		at = TimestampTzGetDatum(stamp_time(row));
+	Datum		by = CStringGetTextDatum(cb_actor());
+
+	for (int event = 0; event < CB_NEVENTS; event++)
+	{
+		if (!row->stamps[event])
+			continue;
+		row->values[columns->at[event]] = column_value(row->desc, columns->at[event], TIMESTAMPTZOID, at);
+		row->values[columns->by[event]] = column_value(row->desc, columns->by[event], TEXTOID, by);
+		row->isnull[columns->at[event]] = row->isnull[columns->by[event]] = false;
+	}
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return cb_compare(*(const Datum *) a, *(const Datum *) b);
+}
+
+/*
+ * Is the row one of those that a call of ours is changing just now?  Returns
+ * which one of the set, or -1.
+ */
+static int
+find_in_set(const AuditedRow *row, const CbSetAtWork *set)
+{
+	Datum		key;
+	const Datum *found;
+
+	if (!set || DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) != set->trigger_depth + 1)
+		return -1;
+	/* the shards of a distributed engine are tables beside that of contacts */
+	if (RelationGetNamespace(row->rel) != set->schema &&
+		!(row->rel->rd_rel->relispartition &&
+		  list_member_oid(get_partition_ancestors(RelationGetRelid(row->rel)), set->relid)))
+		return -1;
+	if (row->old->tts_isnull[row->columns->id])
+		return -1;
+	key = CStringGetTextDatum(id_string(row));
+	found = (const Datum *) bsearch(&key, set->ids, set->nids, sizeof(Datum), compare_ids);
+	return found ? found - set->ids : -1;
+}
+
+/*
+ * Check that the trigger is one that this function is for.  Raises 39P01.
+ */
+static void
+check_protocol(FunctionCallInfo fcinfo)
+{
+	TriggerEvent event;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager",
+						"contact_audit")));
+	event = ((TriggerData *) fcinfo->context)->tg_event;
+	if (!TRIGGER_FIRED_BEFORE(event) || !TRIGGER_FIRED_FOR_ROW(event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired BEFORE ROW",
+						"contact_audit")));
+	if (!TRIGGER_FIRED_BY_INSERT(event) && !TRIGGER_FIRED_BY_UPDATE(event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired for INSERT or UPDATE",
+						"contact_audit")));
+}
+
+/*
+ * Take the row as the statement wants it, but for the audit columns: what it
+ * says of these is dropped.
+ */
+static void
+take_row(AuditedRow *row)
+{
+	const TupleTableSlot *slot = row->said;
+	int			natts = row->desc->natts;
+
+	row->values = (Datum *) palloc(natts * sizeof(Datum));
+	row->isnull = (bool *) palloc(natts * sizeof(bool));
+	memcpy(row->values, slot->tts_values, natts * sizeof(Datum));
+	memcpy(row->isnull, slot->tts_isnull, natts * sizeof(bool));
+	for (int event = 0; event < CB_NEVENTS; event++)
+	{
+		int			at = row->columns->at[event];
+		int			by = row->columns->by[event];
+
+		row->isnull[at] = row->old ? row->old->tts_isnull[at] : true;
+		row->isnull[by] = row->old ? row->old->tts_isnull[by] : true;
+		row->values[at] = row->old ? row->old->tts_values[at] : (Datum) 0;
+		row->values[by] = row->old ? row->old->tts_values[by] : (Datum) 0;
+	}
 }
 
 PG_FUNCTION_INFO_V1(contact_audit);
@@ -276,129 +603,57 @@ PG_FUNCTION_INFO_V1(contact_audit);
  * BEFORE INSERT OR UPDATE FOR EACH ROW trigger on contacts.  Returns the row
  * with its audit columns as they have to be; what the statement says about
  * them is ignored.  Raises PT409 for a status that cannot follow the old one,
- * 39P01 when it is called in another way, 42703 when a column is missing.
+ * 23514 for one that is none, 22023 for an actor that does not fit, 55000 for
+ * arguments that make no sense, 39P01 when it is called in another way, 42703
+ * when a column is missing.
  */
 Datum
 contact_audit(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	TupleDesc	desc;
-	ContactColumns *columns;
-	HeapTuple	newtuple;
-	TupleTableSlot *newslot;
-	TupleTableSlot *oldslot = NULL;
+	AuditedRow	row = {0};
+	CbSetAtWork *set = cb_set_at_work;
+	int			which = -1;
+	HeapTuple	tuple;
+	TupleTableSlot *slot;
 	HeapTuple	result;
-	Datum	   *values;
-	bool	   *isnull;
-	char	   *status;
-	const Transition *transition;
-	bool		stamps[N_EVENTS] = {0};
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager",
-						"contact_audit")));
-	if (!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be fired BEFORE ROW",
-						"contact_audit")));
-	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
-		!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be fired for INSERT or UPDATE",
-						"contact_audit")));
-
-	desc = RelationGetDescr(trigdata->tg_relation);
-	columns = find_columns(fcinfo->flinfo, trigdata->tg_relation);
+	check_protocol(fcinfo);
+	row.rel = trigdata->tg_relation;
+	row.desc = RelationGetDescr(row.rel);
+	row.columns = find_columns(fcinfo->flinfo, row.rel, trigdata->tg_trigger);
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
-		newtuple = trigdata->tg_trigtuple;
-		newslot = trigdata->tg_trigslot;
+		tuple = trigdata->tg_trigtuple;
+		slot = trigdata->tg_trigslot;
 	}
 	else
 	{
-		newtuple = trigdata->tg_newtuple;
-		newslot = trigdata->tg_newslot;
-		oldslot = trigdata->tg_trigslot;
-		slot_getallattrs(oldslot);
+		tuple = trigdata->tg_newtuple;
+		slot = trigdata->tg_newslot;
+		slot_getallattrs(trigdata->tg_trigslot);
+		row.old = trigdata->tg_trigslot;
+		which = find_in_set(&row, set);
+		if (which >= 0)
+			row.ours = set->change;
 	}
+	slot_getallattrs(slot);
+	row.said = slot;
+	take_row(&row);
 
-	/* the row as it will be; what the statement says of the audit is dropped */
-	slot_getallattrs(newslot);
-	values = (Datum *) palloc(desc->natts * sizeof(Datum));
-	isnull = (bool *) palloc(desc->natts * sizeof(bool));
-	memcpy(values, newslot->tts_values, desc->natts * sizeof(Datum));
-	memcpy(isnull, newslot->tts_isnull, desc->natts * sizeof(bool));
-	for (int event = 0; event < N_EVENTS; event++)
+	guard(&row);
+	if (row.stamps[CB_CREATED] || row.stamps[CB_UPDATED])
+		stamp(&row);
+	if (row.ours)
 	{
-		int			at = columns->at[event];
-		int			by = columns->by[event];
-
-		isnull[at] = oldslot ? oldslot->tts_isnull[at] : true;
-		isnull[by] = oldslot ? oldslot->tts_isnull[by] : true;
-		values[at] = oldslot ? oldslot->tts_values[at] : (Datum) 0;
-		values[by] = oldslot ? oldslot->tts_values[by] : (Datum) 0;
+		set->is_stamped[which] = true;
+		set->last_command = GetCurrentCommandId(false);
 	}
 
-	status = column_string(desc, columns->status, values, isnull);
-	transition = find_transition(status);
-	if (!oldslot)
-		stamps[CREATED] = true;
-	else
-	{
-		char	   *old_status = column_string(desc, columns->status,
-											   oldslot->tts_values, oldslot->tts_isnull);
-
-		if (old_status && status ? strcmp(old_status, status) != 0 :
-			old_status != status)
-		{
-			if (!transition || !allows(transition, old_status))
-				cb_conflict(column_string(desc, columns->id,
-										  oldslot->tts_values, oldslot->tts_isnull),
-							!may_be_told(trigdata->tg_relation) ? NULL :
-							old_status ? old_status : "null",
-							status ? status : "null");
-			if (transition->event == ACTIVATED)
-				isnull[columns->reason] = true;
-			stamps[UPDATED] = true;
-		}
-		else
-		{
-			transition = NULL;
-			stamps[UPDATED] = row_differs(desc, oldslot->tts_values, oldslot->tts_isnull,
-										  values, isnull);
-		}
-	}
-	if (transition)
-		stamps[transition->event] = true;
-
-	if (stamps[CREATED] || stamps[UPDATED])
-	{
-		/* a row to update is locked by now: a later change reads the clock later */
-		Datum		at = TimestampTzGetDatum(GetCurrentTimestamp());
-		Datum		by = CStringGetTextDatum(cb_actor());
-
-		for (int event = 0; event < N_EVENTS; event++)
-		{
-			if (!stamps[event])
-				continue;
-			values[columns->at[event]] = column_value(desc, columns->at[event],
-													  TIMESTAMPTZOID, at);
-			values[columns->by[event]] = column_value(desc, columns->by[event],
-													  TEXTOID, by);
-			isnull[columns->at[event]] = isnull[columns->by[event]] = false;
-		}
-	}
-
-	result = heap_form_tuple(desc, values, isnull);
+	result = heap_form_tuple(row.desc, row.values, row.isnull);
 	/* it is the same row to whoever asks for its system columns */
-	result->t_data->t_ctid = newtuple->t_data->t_ctid;
-	result->t_self = newtuple->t_self;
-	result->t_tableOid = newtuple->t_tableOid;
-	cb_audit_count++;
+	result->t_data->t_ctid = tuple->t_data->t_ctid;
+	result->t_self = tuple->t_self;
+	result->t_tableOid = tuple->t_tableOid;
 	return PointerGetDatum(result);
 }

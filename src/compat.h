@@ -13,6 +13,7 @@
 #include "common/jsonapi.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/syscache.h"
 
 /* 18 spells it like C11, in front of the declaration. */
 #ifndef pg_noreturn
@@ -30,6 +31,13 @@
 /* The minor releases of November 2024 let a setting be set in a parallel query. */
 #ifndef GUC_ALLOW_IN_PARALLEL
 #define GUC_ALLOW_IN_PARALLEL 0
+#endif
+
+/* 19 has a type of its own for the number of a system cache. */
+#if PG_VERSION_NUM >= 190000
+typedef SysCacheIdentifier CbCacheId;
+#else
+typedef int CbCacheId;
 #endif
 
 /* 17 can put the lexer's state into memory of the caller's; NULL allocates it. */

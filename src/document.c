@@ -1,7 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * document.c
- *	  Rows to jsonb: the document of a contact, one function per object.
+ *	  Rows to jsonb, by the model.
+ *
+ * An object is made in two steps.  First all rows that its properties refer to
+ * are looked up, with one statement a relation; then the properties are shown
+ * from the rows at hand.
  *
  * In jsonb the keys of an object are sorted by their length and then by their
  * bytes.  They are added in that order here, so the tree is built as it has
@@ -11,94 +15,42 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-#include "contact_block.h"
+#include "compat.h"
+#include "document.h"
 
-/*
- * The columns behind those properties that have more than one.  A caller who
- * may not read one of them does not see the property.
- */
-#define ACCOUNT_COLUMNS		COLUMN_RANGE(ACCOUNTS_ID, ACCOUNTS_ICON)
-#define ACCOUNTS_COLUMNS	(ACCOUNT_COLUMNS | COLUMN_RANGE(ACCOUNT_USERS_USER_ID, ACCOUNT_USERS_ACCOUNT_ID))
-#define CURRENT_ACCOUNT_COLUMNS (ACCOUNT_COLUMNS | COLUMN(USERS_CURRENT_ACCOUNT_ID))
-#define PHONE_COLUMNS		COLUMN_RANGE(USERS_PHONE_PREFIX, USERS_PHONE_NUMBER)
-#define SETTINGS_COLUMNS	COLUMN_RANGE(USERS_CULTURE_CODE, USERS_LANGUAGE_CODE)
-#define USER_AUDIT_COLUMNS	COLUMN_RANGE(USERS_CREATED_AT, USERS_INVITATION_ACCEPTED_AT)
-#define AUDIT_COLUMNS		COLUMN_RANGE(CONTACTS_CREATED_AT, CONTACTS_DELETED_BY)
-#define OPT_OUTS_COLUMNS	(COLUMN_RANGE(CATEGORIES_ID, CATEGORIES_ICON) | \
-							 COLUMN_RANGE(CONTACT_OPT_OUTS_CONTACT_ID, CONTACT_OPT_OUTS_LAST_USED))
-#define USER_COLUMNS		(COLUMN(CONTACTS_USER_ID) | COLUMN(USERS_ID))
-/* and behind the name and icon of an actor */
-#define ACTOR_COLUMNS		(COLUMN(USERS_ID) | COLUMN(USERS_NAME) | COLUMN(USERS_ICON))
-
-typedef struct Property
+/* A key that was asked for, and its row, NULL if there is none. */
+typedef struct Known
 {
-	const char *key;
-	ColumnSet	columns;
-} Property;
+	Datum		key;
+	const CbRow *row;
+} Known;
 
-/* The properties that can be left out, sorted by their keys. */
-static const Property contact_properties[] = {
-	{"audit", AUDIT_COLUMNS},
-	{"blockedReason", COLUMN(CONTACTS_BLOCKED_REASON)},
-	{"email", COLUMN(CONTACTS_EMAIL)},
-	{"name", COLUMN(CONTACTS_NAME)},
-	{"optOuts", OPT_OUTS_COLUMNS},
-	{"user", USER_COLUMNS},
-	{"userId", COLUMN(CONTACTS_USER_ID)}
-};
-
-static const Property user_properties[] = {
-	{"accounts", ACCOUNTS_COLUMNS},
-	{"audit", USER_AUDIT_COLUMNS},
-	{"currentAccount", CURRENT_ACCOUNT_COLUMNS},
-	{"email", COLUMN(USERS_EMAIL)},
-	{"firstName", COLUMN(USERS_FIRST_NAME)},
-	{"icon", COLUMN(USERS_ICON)},
-	{"lastLoginAt", COLUMN(USERS_LAST_LOGIN_AT)},
-	{"lastName", COLUMN(USERS_LAST_NAME)},
-	{"name", COLUMN(USERS_NAME)},
-	{"phone", PHONE_COLUMNS},
-	{"settings", SETTINGS_COLUMNS},
-	{"status", COLUMN(USERS_STATUS)}
-};
-
-/* At most this many actors are in a document: five events and two. */
-#define MAX_ACTORS 7
-
-/* Where SELECT_OPT_OUTS returns last_used: behind the category's columns */
-#define OPT_OUT_LAST_USED	(CATEGORIES_ICON - CATEGORIES_ID + 1)
-
-/* What SELECT_ACTORS returns */
-enum
+/* Keys, sorted but for those that were added since they were looked up. */
+typedef struct KnownRows
 {
-	ACTOR_ID,
-	ACTOR_NAME,
-	ACTOR_ICON
-};
-
-/* Somebody who acted, and what users says about them if it knows them. */
-typedef struct Actor
-{
-	Datum		id;
-	bool		is_user;
-	NullableDatum name;
-	NullableDatum icon;
-} Actor;
+	int			count;
+	int			sorted;			/* the first so many are, and looked up */
+	int			size;			/* of the array */
+	Known	   *known;
+} KnownRows;
 
 /* A document in the making. */
 typedef struct Document
 {
-	const ContactCall *call;
-	int			nactors;
-	Actor		actors[MAX_ACTORS];
+	const CbCall *call;
+	KnownRows	known[CB_NRELATIONS];
+	KnownRows	actors;			/* looked up last, and those that are not known as users */
+	CbRows	   *links[CB_NRELATIONS];	/* of the object at hand, where the relation lists others in it */
 } Document;
+
+static JsonbValue object_value(const Document *document, const CbObject *object,
+							   const CbRow *row, const CbRow *link);
 
 static JsonbValue
 string_value(const char *string, int length)
@@ -121,14 +73,21 @@ null_value(void)
 }
 
 static JsonbValue
-text_value(NullableDatum datum)
+text_value(Datum datum)
 {
-	text	   *string;
+	text	   *string = DatumGetTextPP(datum);
 
-	if (datum.isnull)
-		return null_value();
-	string = DatumGetTextPP(datum.value);
 	return string_value(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
+}
+
+static JsonbValue
+number_value(Datum datum)
+{
+	JsonbValue	value;
+
+	value.type = jbvNumeric;
+	value.val.numeric = DatumGetNumeric(datum);
+	return value;
 }
 
 /*
@@ -136,9 +95,9 @@ text_value(NullableDatum datum)
  * four-digit years cannot tell it.
  */
 static JsonbValue
-time_value(NullableDatum datum)
+time_value(Datum datum)
 {
-	Timestamp	time = datum.isnull ? DT_NOEND : DatumGetTimestampTz(datum.value);
+	Timestamp	time = DatumGetTimestampTz(datum);
 	struct pg_tm tm;
 	fsec_t		microseconds;
 	char	   *string;
@@ -169,13 +128,13 @@ time_value(NullableDatum datum)
 }
 
 static JsonbValue
-new_object(void)
+new_object(int size)
 {
 	JsonbValue	object;
 
 	object.type = jbvObject;
 	object.val.object.nPairs = 0;
-	object.val.object.pairs = NULL;
+	object.val.object.pairs = (JsonbPair *) palloc(Max(size, 1) * sizeof(JsonbPair));
 	return object;
 }
 
@@ -191,41 +150,16 @@ new_array(int size)
 	return array;
 }
 
-#ifdef USE_ASSERT_CHECKING
-static bool
-is_sorted(const JsonbValue *object, const JsonbValue *key)
-{
-	int			npairs = object->val.object.nPairs;
-	const JsonbValue *last = &object->val.object.pairs[npairs - 1].key;
-
-	if (npairs == 0 || last->val.string.len < key->val.string.len)
-		return true;
-	return last->val.string.len == key->val.string.len &&
-		memcmp(last->val.string.val, key->val.string.val, key->val.string.len) < 0;
-}
-#endif
-
 /* Add a property to an object, behind the keys that sort before it. */
 static void
 add(JsonbValue *object, const char *key, JsonbValue value)
 {
-	int			npairs = object->val.object.nPairs;
-	JsonbPair  *pair;
+	int			npairs = object->val.object.nPairs++;
+	JsonbPair  *pair = &object->val.object.pairs[npairs];
 
-	/* no object has many */
-	if (npairs % 8 == 0)
-	{
-		Size		size = (npairs + 8) * sizeof(JsonbPair);
-
-		object->val.object.pairs = (JsonbPair *)
-			(npairs == 0 ? palloc(size) : repalloc(object->val.object.pairs, size));
-	}
-	pair = &object->val.object.pairs[npairs];
 	pair->key = string_value(key, strlen(key));
 	pair->value = value;
 	pair->order = npairs;
-	Assert(is_sorted(object, &pair->key));
-	object->val.object.nPairs = npairs + 1;
 }
 
 static void
@@ -234,368 +168,386 @@ append(JsonbValue *array, JsonbValue element)
 	array->val.array.elems[array->val.array.nElems++] = element;
 }
 
+/* A contact's status, in the contract's word whatever the column's is. */
+static JsonbValue
+status_value(const Document *document, Datum datum)
+{
+	CbStatus	status = cb_find_label(document->call->schema, TextDatumGetCString(datum));
+
+	return status == CB_NO_STATUS ? text_value(datum) :
+		string_value(cb_status_name(status), strlen(cb_status_name(status)));
+}
+
 static bool
-may_read(const Document *document, ColumnSet columns)
+may_read(const Document *document, const Bitmapset *columns)
 {
-	return (document->call->hidden & columns) == 0;
+	return !bms_overlap(columns, document->call->hidden);
 }
 
-/* Add a property that is one column, unless the caller may not read it. */
+static int
+compare_known(const void *a, const void *b)
+{
+	return cb_compare(((const Known *) a)->key, ((const Known *) b)->key);
+}
+
+static Known *
+find_known(const KnownRows *rows, Datum key)
+{
+	Known		wanted = {.key = key};
+
+	return rows->sorted == 0 ? NULL :
+		(Known *) bsearch(&wanted, rows->known, rows->sorted, sizeof(Known), compare_known);
+}
+
+/* The key of a relation as its own rows show it; another one may show it otherwise. */
+static Datum
+key_of(const Document *document, CbRelation relation, Datum key)
+{
+	return cb_canonical_id(cb_key_type(document->call->schema, relation), key);
+}
+
+/* The row of this key, NULL if there is none; it was asked for. */
+static const CbRow *
+find_row(const KnownRows *rows, Datum key)
+{
+	const Known *known = find_known(rows, key);
+
+	return known ? known->row : NULL;
+}
+
+/* The row that another one refers to by this key. */
+static const CbRow *
+find_referenced(const Document *document, CbRelation relation, Datum key)
+{
+	return find_row(&document->known[relation], key_of(document, relation, key));
+}
+
+/* Ask for the row of a key. */
 static void
-add_text(const Document *document, JsonbValue *object, const char *key,
-		 const Row *row, ColumnNumber column)
+want(KnownRows *rows, Datum key)
 {
-	if (may_read(document, COLUMN(column)))
-		add(object, key, text_value(cb_nullable(row, column)));
-}
-
-static void
-add_time(const Document *document, JsonbValue *object, const char *key,
-		 const Row *row, ColumnNumber column)
-{
-	if (may_read(document, COLUMN(column)))
-		add(object, key, time_value(cb_nullable(row, column)));
-}
-
-static JsonbValue
-meta_object(const Document *document, const Property *properties, int nproperties)
-{
-	JsonbValue	object = new_object();
-	JsonbValue	omitted = new_array(nproperties);
-
-	for (int i = 0; i < nproperties; i++)
+	if (find_known(rows, key))
+		return;
+	if (rows->count == rows->size)
 	{
-		if (!may_read(document, properties[i].columns))
-			append(&omitted, string_value(properties[i].key, strlen(properties[i].key)));
+		rows->size = Max(2 * rows->size, 8);
+		rows->known = rows->known ?
+			(Known *) repalloc(rows->known, rows->size * sizeof(Known)) :
+			(Known *) palloc(rows->size * sizeof(Known));
 	}
-	add(&object, "omitted", omitted);
-	return object;
+	rows->known[rows->count++] = (Known) {key, NULL};
 }
 
-static JsonbValue
-actor_object(const Document *document, NullableDatum id)
+static CbRows *
+run(const Document *document, CbRelation relation, CbAction action, int nkeys, const Datum *keys)
 {
-	JsonbValue	object = new_object();
+	return cb_run(document->call, relation, action, NULL, nkeys, keys, true);
+}
 
+/* Look up the rows of a relation that were asked for since the last time. */
+static void
+look_up(const Document *document, KnownRows *wanted, CbRelation relation, CbAction action)
+{
+	int			nkeys = 0;
+	int			last;
+	Datum	   *keys;
+	CbRows	   *rows;
+
+	if (wanted->count == wanted->sorted)
+		return;
+	keys = (Datum *) palloc((wanted->count - wanted->sorted) * sizeof(Datum));
+
+	/* each one once */
+	qsort(wanted->known + wanted->sorted, wanted->count - wanted->sorted, sizeof(Known), compare_known);
+	for (int i = wanted->sorted; i < wanted->count; i++)
+	{
+		if (nkeys > 0 && cb_compare(wanted->known[i].key, keys[nkeys - 1]) == 0)
+			continue;
+		keys[nkeys] = wanted->known[i].key;
+		wanted->known[wanted->sorted + nkeys++] = wanted->known[i];
+	}
+	last = wanted->sorted + nkeys;
+	if (wanted->sorted > 0)
+		qsort(wanted->known, last, sizeof(Known), compare_known);
+	wanted->count = wanted->sorted = last;
+
+	rows = run(document, relation, action, nkeys, keys);
+	for (int i = 0; i < rows->count; i++)
+	{
+		Known	   *known = find_known(wanted, rows->rows[i].values[0]);
+
+		if (known && !known->row)
+			known->row = &rows->rows[i];
+	}
+}
+
+/* In a relation that links two others, what it links comes second. */
+static int
+compare_links(const void *a, const void *b)
+{
+	const CbRow *x = (const CbRow *) a;
+	const CbRow *y = (const CbRow *) b;
+
+	if (x->isnull[1] || y->isnull[1])
+		return y->isnull[1] - x->isnull[1];
+	return cb_compare(x->values[1], y->values[1]);
+}
+
+/* Ask for all that the properties of an object refer to. */
+static void
+want_references(Document *document, const CbObject *object, const CbRow *row)
+{
+	for (int i = 0; i < object->nproperties; i++)
+	{
+		const CbProperty *property = &object->properties[i];
+		const CbObject *target = &cb_objects[property->object];
+		KnownRows  *known = &document->known[target->relation];
+		int			place = property->place;
+		CbRows	   *links;
+
+		if (!may_read(document, property->columns))
+			continue;
+		switch (property->kind)
+		{
+			case CB_EVENT:
+				if (!row->isnull[place] && !row->isnull[place + 1])
+					want(&document->actors, key_of(document, CB_USERS, row->values[place + 1]));
+				break;
+			case CB_REFERENCE:
+				if (!row->isnull[place])
+					want(known, key_of(document, target->relation, row->values[place]));
+				break;
+			case CB_GROUP:
+			case CB_OPTIONAL_GROUP:
+				want_references(document, target, row);
+				break;
+			case CB_LIST:
+				links = run(document, target->link, CB_READ_LINKS, 1, &row->values[0]);
+				qsort(links->rows, links->count, sizeof(CbRow), compare_links);
+				for (int j = 0; j < links->count; j++)
+				{
+					if (!links->rows[j].isnull[1])
+						want(known, key_of(document, target->relation, links->rows[j].values[1]));
+				}
+				document->links[target->link] = links;
+				break;
+			default:
+				break;
+		}
+	}
+}
+
+/* Look up the rows that an object needs, and then what those need themselves. */
+static void
+find_references(Document *document, const CbObject *object, const CbRow *row)
+{
+	want_references(document, object, row);
+	for (int relation = 0; relation < CB_NRELATIONS; relation++)
+		look_up(document, &document->known[relation], relation, CB_READ_MANY);
+	for (int i = 0; i < object->nproperties; i++)
+	{
+		const CbProperty *property = &object->properties[i];
+		const CbObject *target = &cb_objects[property->object];
+		const CbRow *referenced = NULL;
+
+		if (property->kind == CB_REFERENCE && may_read(document, property->columns) &&
+			!row->isnull[property->place])
+			referenced = find_referenced(document, target->relation, row->values[property->place]);
+		if (referenced)
+			find_references(document, target, referenced);
+	}
+}
+
+/*
+ * Find the users among those who acted: those that are known already, and all
+ * others with one statement.
+ */
+static void
+find_actors(Document *document)
+{
+	const CbObject *actor = &cb_objects[CB_ACTOR];
+	KnownRows  *actors = &document->actors;
+	KnownRows	others = {0};
+
+	if (!may_read(document, actor->columns))
+	{
+		actors->count = 0;
+		return;
+	}
+	for (int i = 0; i < actors->count; i++)
+	{
+		Known	   *known = &actors->known[i];
+
+		known->row = find_row(&document->known[actor->relation], known->key);
+		if (!known->row)
+			want(&others, known->key);
+	}
+	look_up(document, &others, actor->relation, CB_READ_ACTORS);
+	for (int i = 0; i < actors->count; i++)
+	{
+		if (!actors->known[i].row)
+			actors->known[i].row = find_row(&others, actors->known[i].key);
+	}
+	qsort(actors->known, actors->count, sizeof(Known), compare_known);
+	actors->sorted = actors->count;
+}
+
+/* Who acted: a user, or whatever the name is. */
+static JsonbValue
+actor_value(const Document *document, Datum id)
+{
+	const CbObject *actor = &cb_objects[CB_ACTOR];
+	const CbRow *row = find_row(&document->actors, key_of(document, actor->relation, id));
+	JsonbValue	object;
+
+	if (row)
+		return object_value(document, actor, row, NULL);
+	object = new_object(1);
 	add(&object, "id", text_value(id));
-	for (int i = 0; i < document->nactors; i++)
-	{
-		const Actor *actor = &document->actors[i];
+	return object;
+}
 
-		if (actor->is_user && cb_text_equal(actor->id, id.value))
-		{
-			add(&object, "icon", text_value(actor->icon));
-			add(&object, "name", text_value(actor->name));
+static JsonbValue
+event_value(const Document *document, const CbRow *row, int place)
+{
+	JsonbValue	event = new_object(2);
+
+	add(&event, "at", time_value(row->values[place]));
+	if (!row->isnull[place + 1])
+		add(&event, "by", actor_value(document, row->values[place + 1]));
+	return event;
+}
+
+static JsonbValue
+list_value(const Document *document, const CbObject *object)
+{
+	const CbRows *links = document->links[object->link];
+	JsonbValue	array = new_array(links->count);
+
+	for (int i = 0; i < links->count; i++)
+	{
+		const CbRow *link = &links->rows[i];
+		const CbRow *row = link->isnull[1] ? NULL : find_referenced(document, object->relation, link->values[1]);
+
+		if (row)
+			append(&array, object_value(document, object, row, link));
+	}
+	return array;
+}
+
+static JsonbValue
+meta_value(const Document *document, const CbObject *object)
+{
+	JsonbValue	meta = new_object(1);
+	JsonbValue	omitted = new_array(object->nshown);
+
+	for (int i = 0; i < object->nshown; i++)
+	{
+		const CbProperty *property = object->by_name[i];
+
+		if (!may_read(document, property->columns))
+			append(&omitted, string_value(property->key, strlen(property->key)));
+	}
+	add(&meta, "omitted", omitted);
+	return meta;
+}
+
+/* Is there anything in any of an object's properties, which are one column each? */
+static bool
+is_empty(const CbObject *object, const CbRow *row)
+{
+	for (int i = 0; i < object->nproperties; i++)
+	{
+		if (!row->isnull[object->properties[i].place])
+			return false;
+	}
+	return true;
+}
+
+/* Add a property to the object that it is of, unless it has to be left out. */
+static void
+add_property(const Document *document, JsonbValue *value, const CbObject *object,
+			 const CbProperty *property, const CbRow *row)
+{
+	const CbObject *target = &cb_objects[property->object];
+	bool		isnull = property->column && row->isnull[property->place];
+	Datum		datum = isnull || !property->column ? (Datum) 0 : row->values[property->place];
+	const CbRow *referenced;
+
+	switch (property->kind)
+	{
+		case CB_STATUS:
+			add(value, property->key, isnull ? null_value() : status_value(document, datum));
 			break;
-		}
-	}
-	return object;
-}
-
-/* Add an event of the audit, unless it has not happened. */
-static void
-add_event(const Document *document, JsonbValue *audit, const char *key,
-		  const Row *row, ColumnNumber at, ColumnNumber by)
-{
-	JsonbValue	event = new_object();
-
-	if (cb_isnull(row, at))
-		return;
-	add(&event, "at", time_value(cb_nullable(row, at)));
-	if (!cb_isnull(row, by))
-		add(&event, "by", actor_object(document, cb_nullable(row, by)));
-	add(audit, key, event);
-}
-
-static JsonbValue
-account_object(const Document *document, const Row *account)
-{
-	JsonbValue	object = new_object();
-
-	add_text(document, &object, "id", account, ACCOUNTS_ID);
-	add_text(document, &object, "icon", account, ACCOUNTS_ICON);
-	add_text(document, &object, "name", account, ACCOUNTS_NAME);
-	add_text(document, &object, "type", account, ACCOUNTS_TYPE);
-	add_text(document, &object, "status", account, ACCOUNTS_STATUS);
-	return object;
-}
-
-static Rows
-run(const Document *document, Statement statement, Datum parameter)
-{
-	return cb_run(document->call, statement, &parameter, true);
-}
-
-static JsonbValue
-accounts_array(const Document *document, const Rows *accounts)
-{
-	JsonbValue	array = new_array(accounts->count);
-
-	for (uint64 i = 0; i < accounts->count; i++)
-	{
-		Row			account = cb_fetch_row(accounts, i);
-
-		append(&array, account_object(document, &account));
-	}
-	return array;
-}
-
-/*
- * Add the current account, unless it does not exist.  It is mostly one of the
- * user's accounts, which are at hand.
- */
-static void
-add_current_account(const Document *document, JsonbValue *object,
-					const Rows *accounts, Datum id)
-{
-	Rows		rows;
-
-	for (uint64 i = 0; i < accounts->count; i++)
-	{
-		Row			account = cb_fetch_row(accounts, i);
-
-		if (cb_text_equal(cb_value(&account, ACCOUNTS_ID), id))
-		{
-			add(object, "currentAccount", account_object(document, &account));
-			return;
-		}
-	}
-	rows = run(document, SELECT_ACCOUNT, id);
-	if (rows.count > 0)
-	{
-		Row			account = cb_fetch_row(&rows, 0);
-
-		add(object, "currentAccount", account_object(document, &account));
-	}
-}
-
-static JsonbValue
-opt_outs_array(const Document *document, Datum contact_id)
-{
-	Rows		rows = run(document, SELECT_OPT_OUTS, contact_id);
-	JsonbValue	array = new_array(rows.count);
-
-	for (uint64 i = 0; i < rows.count; i++)
-	{
-		Row			category = cb_fetch_row(&rows, i);
-		JsonbValue	object = new_object();
-
-		add_text(document, &object, "id", &category, CATEGORIES_ID);
-		add_text(document, &object, "icon", &category, CATEGORIES_ICON);
-		add_text(document, &object, "name", &category, CATEGORIES_NAME);
-		add(&object, "lastUsed",
-			time_value((NullableDatum) {
-					   category.values[OPT_OUT_LAST_USED], category.isnull[OPT_OUT_LAST_USED]}));
-		add_text(document, &object, "shortDescription", &category, CATEGORIES_SHORT_DESCRIPTION);
-		append(&array, object);
-	}
-	return array;
-}
-
-static JsonbValue
-user_audit_object(const Document *document, const Row *user)
-{
-	JsonbValue	object = new_object();
-
-	add_event(document, &object, "created", user, USERS_CREATED_AT, USERS_CREATED_BY);
-	add_event(document, &object, "updated", user, USERS_UPDATED_AT, USERS_UPDATED_BY);
-	add_time(document, &object, "invitationAcceptedAt", user, USERS_INVITATION_ACCEPTED_AT);
-	return object;
-}
-
-/* Add an object of two texts, unless both are null or there is no right to them. */
-static void
-add_pair(const Document *document, JsonbValue *object, const char *key, const Row *row,
-		 const char *key1, ColumnNumber column1,
-		 const char *key2, ColumnNumber column2)
-{
-	JsonbValue	pair = new_object();
-
-	if (!may_read(document, COLUMN(column1) | COLUMN(column2)) ||
-		(cb_isnull(row, column1) && cb_isnull(row, column2)))
-		return;
-	add_text(document, &pair, key1, row, column1);
-	add_text(document, &pair, key2, row, column2);
-	add(object, key, pair);
-}
-
-static JsonbValue
-user_object(const Document *document, const Row *user)
-{
-	JsonbValue	object = new_object();
-	Rows		accounts = {0};
-
-	add_text(document, &object, "id", user, USERS_ID);
-	add_text(document, &object, "icon", user, USERS_ICON);
-	add_text(document, &object, "name", user, USERS_NAME);
-	add(&object, "$meta", meta_object(document, user_properties, lengthof(user_properties)));
-	if (may_read(document, USER_AUDIT_COLUMNS))
-		add(&object, "audit", user_audit_object(document, user));
-	add_text(document, &object, "email", user, USERS_EMAIL);
-	add_pair(document, &object, "phone", user,
-			 "number", USERS_PHONE_NUMBER, "prefix", USERS_PHONE_PREFIX);
-	add_text(document, &object, "status", user, USERS_STATUS);
-	if (may_read(document, ACCOUNTS_COLUMNS))
-	{
-		accounts = run(document, SELECT_ACCOUNTS, cb_value(user, USERS_ID));
-		add(&object, "accounts", accounts_array(document, &accounts));
-	}
-	add_text(document, &object, "lastName", user, USERS_LAST_NAME);
-	add_pair(document, &object, "settings", user,
-			 "cultureCode", USERS_CULTURE_CODE, "languageCode", USERS_LANGUAGE_CODE);
-	add_text(document, &object, "firstName", user, USERS_FIRST_NAME);
-	add_time(document, &object, "lastLoginAt", user, USERS_LAST_LOGIN_AT);
-	if (may_read(document, CURRENT_ACCOUNT_COLUMNS) &&
-		!cb_isnull(user, USERS_CURRENT_ACCOUNT_ID))
-		add_current_account(document, &object, &accounts,
-							cb_value(user, USERS_CURRENT_ACCOUNT_ID));
-	return object;
-}
-
-static JsonbValue
-contact_audit_object(const Document *document, const Row *contact)
-{
-	JsonbValue	object = new_object();
-
-	add_event(document, &object, "blocked", contact, CONTACTS_BLOCKED_AT, CONTACTS_BLOCKED_BY);
-	add_event(document, &object, "created", contact, CONTACTS_CREATED_AT, CONTACTS_CREATED_BY);
-	add_event(document, &object, "deleted", contact, CONTACTS_DELETED_AT, CONTACTS_DELETED_BY);
-	add_event(document, &object, "updated", contact, CONTACTS_UPDATED_AT, CONTACTS_UPDATED_BY);
-	add_event(document, &object, "activated", contact, CONTACTS_ACTIVATED_AT, CONTACTS_ACTIVATED_BY);
-	return object;
-}
-
-static JsonbValue
-contact_object(const Document *document, const Row *contact, const Row *user)
-{
-	JsonbValue	object = new_object();
-
-	add_text(document, &object, "id", contact, CONTACTS_ID);
-	add_text(document, &object, "name", contact, CONTACTS_NAME);
-	if (user)
-		add(&object, "user", user_object(document, user));
-	add(&object, "$meta",
-		meta_object(document, contact_properties, lengthof(contact_properties)));
-	if (may_read(document, AUDIT_COLUMNS))
-		add(&object, "audit", contact_audit_object(document, contact));
-	add_text(document, &object, "email", contact, CONTACTS_EMAIL);
-	add_text(document, &object, "status", contact, CONTACTS_STATUS);
-	add_text(document, &object, "userId", contact, CONTACTS_USER_ID);
-	if (may_read(document, OPT_OUTS_COLUMNS))
-		add(&object, "optOuts", opt_outs_array(document, cb_value(contact, CONTACTS_ID)));
-	add_text(document, &object, "blockedReason", contact, CONTACTS_BLOCKED_REASON);
-	return object;
-}
-
-/* Note who did something, once. */
-static void
-add_actor(Document *document, const Row *row, ColumnNumber by)
-{
-	if (cb_isnull(row, by))
-		return;
-	for (int i = 0; i < document->nactors; i++)
-	{
-		if (cb_text_equal(document->actors[i].id, cb_value(row, by)))
-			return;
-	}
-	Assert(document->nactors < MAX_ACTORS);
-	document->actors[document->nactors++].id = cb_value(row, by);
-}
-
-/* Note what users says about an actor. */
-static void
-identify_actor(Document *document, Datum id, NullableDatum name, NullableDatum icon)
-{
-	for (int i = 0; i < document->nactors; i++)
-	{
-		Actor	   *actor = &document->actors[i];
-
-		if (cb_text_equal(actor->id, id))
-		{
-			actor->is_user = true;
-			actor->name = name;
-			actor->icon = icon;
-		}
+		case CB_TEXT:
+		case CB_ID:
+		case CB_REASON:
+			add(value, property->key, isnull ? null_value() : text_value(datum));
+			break;
+		case CB_INTEGER:
+			add(value, property->key, isnull ? null_value() : number_value(datum));
+			break;
+		case CB_TIME:
+			add(value, property->key, isnull ? null_value() : time_value(datum));
+			break;
+		case CB_EVENT:
+			if (!isnull)
+				add(value, property->key, event_value(document, row, property->place));
+			break;
+		case CB_GROUP:
+			add(value, property->key, object_value(document, target, row, NULL));
+			break;
+		case CB_OPTIONAL_GROUP:
+			if (!is_empty(target, row))
+				add(value, property->key, object_value(document, target, row, NULL));
+			break;
+		case CB_REFERENCE:
+			referenced = isnull ? NULL : find_referenced(document, target->relation, datum);
+			if (referenced)
+				add(value, property->key, object_value(document, target, referenced, NULL));
+			break;
+		case CB_LIST:
+			add(value, property->key, list_value(document, target));
+			break;
+		case CB_META:
+			add(value, property->key, meta_value(document, object));
+			break;
+		case CB_LINK:
+			break;
 	}
 }
 
 /*
- * Find the users among those who acted: the contact's own user is at hand,
- * all others are looked up at once.
+ * An object, from its row and, in a list, the row that lists it.
  */
-static void
-find_actors(Document *document, const Row *contact, const Row *user)
+static JsonbValue
+object_value(const Document *document, const CbObject *object,
+			 const CbRow *row, const CbRow *link)
 {
-	Datum		ids[MAX_ACTORS];
-	int			nids = 0;
-	Rows		rows;
+	JsonbValue	value = new_object(object->nshown);
 
-	if (!may_read(document, ACTOR_COLUMNS))
-		return;
-	if (may_read(document, AUDIT_COLUMNS))
+	for (int i = 0; i < object->nshown; i++)
 	{
-		add_actor(document, contact, CONTACTS_CREATED_BY);
-		add_actor(document, contact, CONTACTS_UPDATED_BY);
-		add_actor(document, contact, CONTACTS_ACTIVATED_BY);
-		add_actor(document, contact, CONTACTS_BLOCKED_BY);
-		add_actor(document, contact, CONTACTS_DELETED_BY);
-	}
-	if (user && may_read(document, USER_AUDIT_COLUMNS))
-	{
-		add_actor(document, user, USERS_CREATED_BY);
-		add_actor(document, user, USERS_UPDATED_BY);
-	}
-	if (user)
-		identify_actor(document, cb_value(user, USERS_ID),
-					   cb_nullable(user, USERS_NAME), cb_nullable(user, USERS_ICON));
+		const CbProperty *property = object->in_jsonb[i];
 
-	for (int i = 0; i < document->nactors; i++)
-	{
-		if (!document->actors[i].is_user)
-			ids[nids++] = document->actors[i].id;
+		if (may_read(document, property->columns))
+			add_property(document, &value, object, property,
+						 property->relation == object->relation ? row : link);
 	}
-	if (nids == 0)
-		return;
-	rows = run(document, SELECT_ACTORS,
-			   PointerGetDatum(construct_array(ids, nids, TEXTOID, -1, false, TYPALIGN_INT)));
-	for (uint64 i = 0; i < rows.count; i++)
-	{
-		Row			row = cb_fetch_row(&rows, i);
-
-		identify_actor(document, row.values[ACTOR_ID],
-					   (NullableDatum) {row.values[ACTOR_NAME], row.isnull[ACTOR_NAME]},
-					   (NullableDatum) {row.values[ACTOR_ICON], row.isnull[ACTOR_ICON]});
-	}
+	return value;
 }
 
-/*
- * Return the document of a contact, whose row is at hand, as jsonb in the
- * given memory context.  What belongs to the contact is read with the active
- * snapshot, by the caller's rights.
- */
 Datum
-cb_contact_document(const ContactCall *call, const Row *contact,
-					MemoryContext result_context)
+cb_document(const CbCall *call, const CbRow *contact, MemoryContext result_context)
 {
 	Document	document = {.call = call};
-	Row			user_row;
-	const Row  *user = NULL;
 	JsonbValue	root;
 	MemoryContext oldcontext;
 	Jsonb	   *result;
 
-	if (may_read(&document, USER_COLUMNS) && !cb_isnull(contact, CONTACTS_USER_ID))
-	{
-		Rows		rows = run(&document, SELECT_USER, cb_value(contact, CONTACTS_USER_ID));
-
-		if (rows.count > 0)
-		{
-			user_row = cb_fetch_row(&rows, 0);
-			user = &user_row;
-		}
-	}
-	find_actors(&document, contact, user);
-	root = contact_object(&document, contact, user);
+	find_references(&document, &cb_objects[CB_CONTACT], contact);
+	find_actors(&document);
+	root = object_value(&document, &cb_objects[CB_CONTACT], contact, NULL);
 
 	oldcontext = MemoryContextSwitchTo(result_context);
 	result = JsonbValueToJsonb(&root);

@@ -1,146 +1,70 @@
 /*-------------------------------------------------------------------------
  *
  * relations.c
- *	  The relations that the extension works on: what they look like, how
- *	  they are set up, and which of their columns a caller may read.
+ *	  The user's relations as they are now, and what a caller may read.
+ *
+ * What the relations are like is kept until PostgreSQL says that one of them
+ * or the schema has changed.  What a caller may read is looked up for every
+ * call: it changes with the role, and by what is granted to other roles.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/genam.h"
+#include "access/attnum.h"
 #include "access/relation.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
+#include "common/int.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "nodes/pg_list.h"
-#include "storage/lmgr.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/relcache.h"
 #include "utils/syscache.h"
+#include "utils/uuid.h"
 
-#include "contact_block.h"
+#include "compat.h"
+#include "relations.h"
 
-/* It sorts behind the names that users give, so that it fires last. */
-#define TRIGGER_NAME "zzz_contact_audit"
+/* A database has one extension, and so one schema. */
+static CbSchema *known = NULL;
 
-/*
- * The fillfactor leaves room on a page for a new version of every row on it,
- * longer by the stamps and a reason, so that a block stays on its page (HOT)
- * even when all contacts of a page are blocked in one transaction.
- */
-const RelationInfo cb_relations[N_RELATIONS] = {
-	[ACCOUNTS] = {"accounts", ACCOUNTS_ID, ACCOUNTS_ICON, "id", ""},
-	[USERS] = {"users", USERS_ID, USERS_INVITATION_ACCEPTED_AT, "id", ""},
-	[ACCOUNT_USERS] = {"account_users", ACCOUNT_USERS_USER_ID, ACCOUNT_USERS_ACCOUNT_ID,
-	"user_id, account_id", ""},
-	[CATEGORIES] = {"categories", CATEGORIES_ID, CATEGORIES_ICON, "id", ""},
-	[CONTACTS] = {"contacts", CONTACTS_ID, CONTACTS_DELETED_BY, "id", " WITH (fillfactor = 40)"},
-	[CONTACT_OPT_OUTS] = {"contact_opt_outs", CONTACT_OPT_OUTS_CONTACT_ID, CONTACT_OPT_OUTS_LAST_USED,
-	"contact_id, category_id", ""}
-};
+/* How many changes were heard of, and of how many what is known takes account. */
+static uint64 changes = 1;
+static uint64 changes_seen = 0;
 
-#define ID_COLUMN(name)			{name, "text", "COLLATE \"C\"", true, -1}
-#define REFERENCE(name, not_null, to) {name, "text", "COLLATE \"C\"", not_null, to}
-#define ACTOR_COLUMN(name)		{name, "text", "COLLATE \"C\"", false, -1}
-#define TEXT_COLUMN(name)		{name, "text", "", false, -1}
-#define TEXT_NOT_NULL(name, constraint) {name, "text", constraint, true, -1}
-/* every UPDATE reads the expression anew, and this one is shorter than an IN */
-#define CHECK_ONE_OF(name, values) "CHECK (" name " = ANY ('{" values "}'))"
-#define TIME_COLUMN(name)		{name, "timestamptz", "", false, -1}
-
-const ColumnInfo cb_columns[N_COLUMNS] = {
-	[ACCOUNTS_ID] = ID_COLUMN("id"),
-	[ACCOUNTS_TYPE] = TEXT_NOT_NULL("type", CHECK_ONE_OF("type", "Client,Vendor,Operations")),
-	[ACCOUNTS_STATUS] = TEXT_NOT_NULL("status", CHECK_ONE_OF("status", "Enabled,Active,Disabled")),
-	[ACCOUNTS_NAME] = TEXT_NOT_NULL("name", ""),
-	[ACCOUNTS_ICON] = TEXT_COLUMN("icon"),
-
-	[USERS_ID] = ID_COLUMN("id"),
-	[USERS_EMAIL] = TEXT_NOT_NULL("email", ""),
-	[USERS_STATUS] = TEXT_NOT_NULL("status",
-								   CHECK_ONE_OF("status", "New,Invited,InvitationExpired,Active,Blocked,Disabled,Deleted")),
-	[USERS_NAME] = TEXT_NOT_NULL("name", ""),
-	[USERS_FIRST_NAME] = TEXT_NOT_NULL("first_name", ""),
-	[USERS_LAST_NAME] = TEXT_NOT_NULL("last_name", ""),
-	[USERS_ICON] = TEXT_COLUMN("icon"),
-	[USERS_PHONE_PREFIX] = TEXT_COLUMN("phone_prefix"),
-	[USERS_PHONE_NUMBER] = TEXT_COLUMN("phone_number"),
-	[USERS_CULTURE_CODE] = TEXT_COLUMN("culture_code"),
-	[USERS_LANGUAGE_CODE] = TEXT_COLUMN("language_code"),
-	[USERS_LAST_LOGIN_AT] = TIME_COLUMN("last_login_at"),
-	[USERS_CURRENT_ACCOUNT_ID] = REFERENCE("current_account_id", false, ACCOUNTS),
-	[USERS_CREATED_AT] = TIME_COLUMN("created_at"),
-	[USERS_CREATED_BY] = ACTOR_COLUMN("created_by"),
-	[USERS_UPDATED_AT] = TIME_COLUMN("updated_at"),
-	[USERS_UPDATED_BY] = ACTOR_COLUMN("updated_by"),
-	[USERS_INVITATION_ACCEPTED_AT] = TIME_COLUMN("invitation_accepted_at"),
-
-	[ACCOUNT_USERS_USER_ID] = REFERENCE("user_id", true, USERS),
-	[ACCOUNT_USERS_ACCOUNT_ID] = REFERENCE("account_id", true, ACCOUNTS),
-
-	[CATEGORIES_ID] = ID_COLUMN("id"),
-	[CATEGORIES_NAME] = TEXT_COLUMN("name"),
-	[CATEGORIES_SHORT_DESCRIPTION] = TEXT_NOT_NULL("short_description", ""),
-	[CATEGORIES_ICON] = TEXT_COLUMN("icon"),
-
-	[CONTACTS_ID] = ID_COLUMN("id"),
-	[CONTACTS_EMAIL] = TEXT_NOT_NULL("email", ""),
-	[CONTACTS_NAME] = TEXT_COLUMN("name"),
-	[CONTACTS_STATUS] = TEXT_NOT_NULL("status", "DEFAULT 'Active' "
-									  CHECK_ONE_OF("status", "New,Active,Blocked,Deleted")),
-	[CONTACTS_BLOCKED_REASON] = TEXT_COLUMN("blocked_reason"),
-	[CONTACTS_USER_ID] = REFERENCE("user_id", false, USERS),
-	[CONTACTS_CREATED_AT] = {"created_at", "timestamptz", "", true, -1},
-	[CONTACTS_CREATED_BY] = ACTOR_COLUMN("created_by"),
-	[CONTACTS_UPDATED_AT] = TIME_COLUMN("updated_at"),
-	[CONTACTS_UPDATED_BY] = ACTOR_COLUMN("updated_by"),
-	[CONTACTS_ACTIVATED_AT] = TIME_COLUMN("activated_at"),
-	[CONTACTS_ACTIVATED_BY] = ACTOR_COLUMN("activated_by"),
-	[CONTACTS_BLOCKED_AT] = TIME_COLUMN("blocked_at"),
-	[CONTACTS_BLOCKED_BY] = ACTOR_COLUMN("blocked_by"),
-	[CONTACTS_DELETED_AT] = TIME_COLUMN("deleted_at"),
-	[CONTACTS_DELETED_BY] = ACTOR_COLUMN("deleted_by"),
-
-	[CONTACT_OPT_OUTS_CONTACT_ID] = REFERENCE("contact_id", true, CONTACTS),
-	[CONTACT_OPT_OUTS_CATEGORY_ID] = REFERENCE("category_id", true, CATEGORIES),
-	[CONTACT_OPT_OUTS_LAST_USED] = TIME_COLUMN("last_used")
-};
-
-/*
- * The columns of a relation that the current user may not read.  A column
- * that is missing does not count, nor do those without which nothing works:
- * the statement that needs them gets PostgreSQL's own error.
- */
-static ColumnSet
-hidden_columns(const RelationInfo *relation, Oid relid)
+static Size
+schema_size(void)
 {
-	ColumnSet	hidden = 0;
-
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
-		return 0;
-	for (ColumnNumber column = relation->first; column <= relation->last; column++)
-	{
-		AttrNumber	attnum = get_attnum(relid, cb_columns[column].name);
-
-		if (attnum != InvalidAttrNumber &&
-			pg_attribute_aclcheck(relid, attnum, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-			hidden |= COLUMN(column);
-	}
-	return hidden & ~(COLUMN(CONTACTS_ID) | COLUMN(CONTACTS_STATUS));
+	return offsetof(CbSchema, types) + cb_ncolumns * sizeof(Oid);
 }
 
-/*
- * The schema of the called function, with its name.  Raises 42883 when the
- * function was dropped while the calling statement was under way.
- */
-static Oid
-get_schema(FunctionCallInfo fcinfo, char **name)
+static void
+relation_changed(Datum arg pg_attribute_unused(), Oid relid)
+{
+	for (int i = 0; i < CB_NRELATIONS; i++)
+	{
+		if (!OidIsValid(relid) || known->relids[i] == relid)
+			changes++;
+	}
+	if (known->contacts_table == relid)
+		changes++;
+}
+
+static void
+schema_renamed(Datum arg pg_attribute_unused(), CbCacheId cacheid pg_attribute_unused(),
+			   uint32 hashvalue pg_attribute_unused())
+{
+	changes++;
+}
+
+Oid
+cb_get_schema(FunctionCallInfo fcinfo, char **name)
 {
 	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
 
@@ -152,367 +76,421 @@ get_schema(FunctionCallInfo fcinfo, char **name)
 	return schema;
 }
 
-/*
- * Fill in what the statements of this call depend on: the name of the schema
- * that the called function is in, and what its caller may not read.  Raises
- * 55000 when a relation is missing, 42883 when the function has been dropped.
- */
 void
-cb_begin_call(FunctionCallInfo fcinfo, ContactCall *call)
-{
-	Oid			schema;
-	char	   *schema_name;
-
-	/* in a transaction's second statement nothing has looked for a REVOKE yet */
-	AcceptInvalidationMessages();
-
-	schema = get_schema(fcinfo, &schema_name);
-	namestrcpy(&call->schema, schema_name);
-	call->hidden = 0;
-	for (int i = 0; i < N_RELATIONS; i++)
-	{
-		Oid			relid = get_relname_relid(cb_relations[i].name, schema);
-
-		if (!OidIsValid(relid))
-			cb_not_set_up(call, psprintf("Relation \"%s\" does not exist in schema \"%s\".",
-										 cb_relations[i].name, schema_name));
-		call->hidden |= hidden_columns(&cb_relations[i], relid);
-	}
-}
-
-/*
- * Raise 55000 and say what to run.
- */
-void
-cb_not_set_up(const ContactCall *call, const char *detail)
+cb_not_set_up(const char *schema_name, const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("contact_block is not set up"),
 			 errdetail_internal("%s", detail),
-			 errhint("Run SELECT %s.contact_block_setup().",
-					 quote_identifier(NameStr(call->schema)))));
+			 errhint("Run SELECT %s.contact_block_setup().", quote_identifier(schema_name))));
 }
 
-static void
-execute(const char *sql)
+bool
+cb_is_audited(const CbColumn *column)
 {
-	int			rc = SPI_execute(sql, false, 0);
-
-	if (rc < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	return column->kind == CB_ID || column->kind == CB_STATUS ||
+		column->kind == CB_REASON || column->kind == CB_EVENT;
 }
 
-/*
- * DDL goes by names, and what they stand for can change at any time: the owner
- * of a schema can give its name to another one.  So set-up goes by OID where it
- * can, looks at what its DDL has done, and gives up when that is not what it
- * meant.
- */
+/* Raise 55000 for an argument of the audit trigger, and say what there can be. */
 static void
-schema_changed(void)
+bad_argument(const Trigger *trigger, const char *argument, const char *what)
 {
+	StringInfoData allowed;
+
+	initStringInfo(&allowed);
+	for (int place = 0; place < cb_relations[CB_CONTACTS].ncolumns; place++)
+	{
+		if (cb_is_audited(&cb_relations[CB_CONTACTS].columns[place]))
+			appendStringInfo(&allowed, "%s, ", cb_relations[CB_CONTACTS].columns[place].name);
+	}
+	for (int status = 0; status < CB_NSTATUSES; status++)
+		appendStringInfo(&allowed, "%s, ", cb_statuses[status].name);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("another session changed the schema of contact_block during its set-up")));
+			 errmsg("an argument of the audit trigger is not valid"),
+			 errdetail("Argument \"%s\" of trigger \"%s\" %s.", argument, trigger->tgname, what),
+			 errhint("An argument is a name, \"=\" and what the table calls it. The names are %sand ignore.",
+					 allowed.data)));
 }
 
-/* "schema.name", quoted where needed */
-static char *
-qualified(Oid schema, const char *name)
+/* The name that an argument is about: where it is in names, NULL if it is none. */
+static const char **
+find_name(CbNames *names, const char *name)
 {
-	return quote_qualified_identifier(get_namespace_name(schema), name);
-}
+	const CbRelationInfo *contacts = &cb_relations[CB_CONTACTS];
 
-/*
- * What has the relation's name in the schema, InvalidOid if nothing has.  What
- * is the caller's is locked until the end of the transaction, so that its name,
- * owner and columns stay as they are.  What belongs to others is left alone.
- */
-static Oid
-find_relation(Oid schema, const RelationInfo *relation, bool *foreign)
-{
-	Oid			locked = InvalidOid;
-
-	for (;;)
+	for (int place = 0; place < contacts->ncolumns; place++)
 	{
-		Oid			relid = get_relname_relid(relation->name, schema);
-
-		/* dropped meanwhile: look again */
-		if (OidIsValid(relid) &&
-			!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-			continue;
-		*foreign = OidIsValid(relid) &&
-			!object_ownercheck(RelationRelationId, relid, GetUserId());
-		if (!OidIsValid(relid) || *foreign || relid == locked)
-			return relid;
-		/* it may have become another one before the lock is there */
-		LockRelationOid(relid, AccessShareLock);
-		locked = relid;
+		if (cb_is_audited(&contacts->columns[place]) && strcmp(contacts->columns[place].name, name) == 0)
+			return &names->columns[place];
 	}
-}
-
-/*
- * Can a foreign key refer to the id of this relation?  A user's own relation
- * may be a view or unlogged, or have another key, type or notion of equality.
- */
-static bool
-can_be_referenced(Oid relid)
-{
-	Relation	rel = relation_open(relid, NoLock);
-	Form_pg_attribute id = TupleDescAttr(RelationGetDescr(rel), get_attnum(relid, "id") - 1);
-	bool		can_be = false;
-	ListCell   *lc;
-
-	foreach(lc, RelationGetIndexList(rel))
+	for (int status = 0; status < CB_NSTATUSES; status++)
 	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index key = index->rd_index;
-
-		can_be |= key->indnkeyatts == 1 && key->indkey.values[0] == id->attnum &&
-			key->indisunique && key->indimmediate && key->indisvalid &&
-			RelationGetIndexPredicate(index) == NIL;
-		index_close(index, NoLock);
+		if (strcmp(cb_statuses[status].name, name) == 0)
+			return &names->labels[status];
 	}
-	can_be = can_be && rel->rd_rel->relkind != RELKIND_MATVIEW &&
-		rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT &&
-		id->atttypid == TEXTOID && get_collation_isdeterministic(id->attcollation);
-	relation_close(rel, NoLock);
-	return can_be;
+	return NULL;
 }
 
-/*
- * Has this transaction made the relation, with all its indexes (an event
- * trigger may have added one), and with as many foreign keys to the other
- * relations?  One to a partitioned table has companions for the partitions.
- */
-static bool
-is_as_made(Oid relid, int nindexes, int nreferences, const Oid *relids)
+void
+cb_read_arguments(const Trigger *trigger, CbNames *names)
 {
-	Relation	rel = relation_open(relid, AccessShareLock);
-	bool		as_made = rel->rd_createSubid != InvalidSubTransactionId &&
-		list_length(RelationGetIndexList(rel)) >= nindexes;
-	ListCell   *lc;
+	const CbRelationInfo *contacts = &cb_relations[CB_CONTACTS];
 
-	foreach(lc, RelationGetFKeyList(rel))
+	names->ignored = NIL;
+	names->columns = (const char **) palloc0(contacts->ncolumns * sizeof(char *));
+	memset(names->labels, 0, sizeof(names->labels));
+	for (int i = 0; i < trigger->tgnargs; i++)
 	{
-		for (int i = 0; i < N_RELATIONS; i++)
-			nreferences -= lfirst_node(ForeignKeyCacheInfo, lc)->confrelid == relids[i];
-	}
-	relation_close(rel, NoLock);
-	return as_made && nreferences == 0;
-}
+		char	   *name = pstrdup(trigger->tgargs[i]);
+		char	   *value = strchr(name, '=');
+		const char **slot;
 
-/*
- * Make a relation, when those that it refers to are there; its OID becomes one
- * of relids.
- */
-static void
-create_relation(Oid schema, RelationNumber number, Oid *relids)
-{
-	const RelationInfo *relation = &cb_relations[number];
-	int			nindexes = 1;
-	int			nreferences = 0;
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TABLE %s (", qualified(schema, relation->name));
-	for (ColumnNumber column = relation->first; column <= relation->last; column++)
-	{
-		const ColumnInfo *info = &cb_columns[column];
-
-		appendStringInfo(&sql, "%s %s %s%s, ", info->name, info->type,
-						 info->constraint, info->not_null ? " NOT NULL" : "");
-		if (info->references >= 0 && can_be_referenced(relids[info->references]))
+		if (!value || value == name || value[1] == '\0')
+			bad_argument(trigger, trigger->tgargs[i], "has no name on one side");
+		*value++ = '\0';
+		if (strlen(value) >= NAMEDATALEN)
+			bad_argument(trigger, trigger->tgargs[i], "is too long");
+		if (strcmp(name, "ignore") == 0)
 		{
-			appendStringInfo(&sql, "FOREIGN KEY (%s) REFERENCES %s (id), ", info->name,
-							 qualified(schema, cb_relations[info->references].name));
-			nreferences++;
+			names->ignored = lappend(names->ignored, value);
+			continue;
+		}
+		slot = find_name(names, name);
+		if (!slot)
+			bad_argument(trigger, trigger->tgargs[i], "names nothing");
+		else if (*slot)
+			bad_argument(trigger, trigger->tgargs[i], "names something twice");
+		else
+			*slot = value;
+	}
+
+	for (int place = 0; place < contacts->ncolumns; place++)
+	{
+		if (!names->columns[place])
+			names->columns[place] = contacts->columns[place].name;
+	}
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (!names->labels[status])
+			names->labels[status] = cb_statuses[status].name;
+		for (int other = 0; other < status; other++)
+		{
+			if (strcmp(names->labels[other], names->labels[status]) == 0)
+				bad_argument(trigger, psprintf("%s=%s", cb_statuses[status].name, names->labels[status]),
+							 "is another status, too");
 		}
 	}
-	appendStringInfo(&sql, "PRIMARY KEY (%s))%s", relation->key, relation->options);
-	execute(sql.data);
-
-	/* PostgreSQL makes no index for a foreign key; the primary key is one for its first column */
-	for (ColumnNumber column = relation->first + 1; column <= relation->last; column++)
-	{
-		if (cb_columns[column].references < 0)
-			continue;
-		execute(psprintf("CREATE INDEX ON %s (%s)", qualified(schema, relation->name),
-						 cb_columns[column].name));
-		nindexes++;
-	}
-
-	relids[number] = get_relname_relid(relation->name, schema);
-	if (!OidIsValid(relids[number]) ||
-		!is_as_made(relids[number], nindexes, nreferences, relids))
-		schema_changed();
 }
 
-/*
- * What keeps an existing relation from being used: columns that it lacks and
- * its kind go into detail and hint.  The relation is locked against changes
- * until the end of the transaction.  Returns whether there was anything.
- */
-static bool
-check_relation(Oid schema, RelationNumber number, Oid relid,
-			   StringInfo detail, StringInfo hint)
+bool
+cb_can_hold(Oid type, const char *label)
 {
-	const RelationInfo *relation = &cb_relations[number];
-	char	   *name = qualified(schema, relation->name);
-	char		kind = get_rel_relkind(relid);
-	int			nmissing = 0;
+	Datum		id;
 
-	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE &&
-		(number == CONTACTS ||
-		 (kind != RELKIND_VIEW && kind != RELKIND_MATVIEW && kind != RELKIND_FOREIGN_TABLE)))
-	{
-		appendStringInfo(detail, "%s is not %s.\n", name,
-						 number == CONTACTS ? "an ordinary or partitioned table" : "a table or view");
-		appendStringInfo(hint, "Rename %s or move it to another schema.\n", name);
-		return true;
-	}
-
-	for (ColumnNumber column = relation->first; column <= relation->last; column++)
-	{
-		const ColumnInfo *info = &cb_columns[column];
-
-		if (get_attnum(relid, info->name) != InvalidAttrNumber)
-			continue;
-		if (nmissing++ == 0)
-		{
-			appendStringInfo(detail, "%s lacks", name);
-			if (kind == RELKIND_VIEW || kind == RELKIND_MATVIEW)
-				appendStringInfo(hint, "Add the columns to the definition of the view %s.", name);
-			else
-				appendStringInfo(hint, "ALTER TABLE %s", name);
-		}
-		appendStringInfo(detail, "%s %s", nmissing > 1 ? "," : "", info->name);
-		if (kind != RELKIND_VIEW && kind != RELKIND_MATVIEW)
-		{
-			appendStringInfo(hint, "%s ADD COLUMN %s %s", nmissing > 1 ? "," : "",
-							 info->name, info->type);
-			if (info->constraint[0] != '\0')
-				appendStringInfo(hint, " %s", info->constraint);
-		}
-	}
-	if (nmissing > 0)
-	{
-		appendStringInfoString(detail, ".\n");
-		appendStringInfoString(hint,
-							   kind == RELKIND_VIEW || kind == RELKIND_MATVIEW ? "\n" : ";\n");
-	}
-	return nmissing > 0;
+	if (type_is_enum(type))
+		return SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(label));
+	return cb_parse_id(type, CStringGetTextDatum(label), &id);
 }
 
-/*
- * Is the audit trigger on this relation, whole, under whatever name?  The lock
- * is kept.
- */
-static bool
-has_trigger(Oid relid, Oid function, LOCKMODE lock)
+CbStatus
+cb_find_label(const CbSchema *schema, const char *label)
 {
-	Relation	rel = relation_open(relid, lock);
-	bool		found = false;
+	int			status = 0;
 
+	if (!label || label[0] == '\0')
+		return CB_NO_STATUS;
+	while (status < CB_NSTATUSES && strcmp(NameStr(schema->labels[status]), label) != 0)
+		status++;
+	return (CbStatus) status;
+}
+
+Oid
+cb_trigger_function(Oid schema)
+{
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("contact_audit"),
+						   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
+}
+
+const Trigger *
+cb_find_trigger(Relation rel, Oid function)
+{
 	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
 	{
-		Trigger    *trigger = &rel->trigdesc->triggers[i];
-
-		found |= trigger->tgfoid == function &&
-			TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
-			TRIGGER_FOR_INSERT(trigger->tgtype) && TRIGGER_FOR_UPDATE(trigger->tgtype) &&
-			trigger->tgnattr == 0 && trigger->tgqual == NULL;
+		if (rel->trigdesc->triggers[i].tgfoid == function)
+			return &rel->trigdesc->triggers[i];
 	}
-	relation_close(rel, NoLock);
-	return found;
+	return NULL;
 }
 
-PG_FUNCTION_INFO_V1(contact_block_setup);
+Oid
+cb_table_under(Relation view, const char **reason)
+{
+	Query	   *query = get_view_query(view);
+	const char *why_not = view_query_is_auto_updatable(query, true);
+	RangeTblEntry *rte;
+
+	if (!why_not && query->jointree->quals)
+		why_not = "It has a WHERE clause.";
+	if (!why_not && RelationHasCheckOption(view))
+		why_not = "It has a check option.";
+	if (!why_not)
+	{
+		rte = rt_fetch(linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex, query->rtable);
+		if (rte->relkind == RELKIND_RELATION || rte->relkind == RELKIND_PARTITIONED_TABLE)
+			return rte->relid;
+		why_not = "It is not over a table.";
+	}
+	if (reason)
+		*reason = why_not;
+	return InvalidOid;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;					/* lower case */
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* 8-4-4-4-12 hexadecimal digits in either case */
+static bool
+parse_uuid(const char *string, int length, Datum *id)
+{
+	pg_uuid_t  *uuid = (pg_uuid_t *) palloc0(sizeof(pg_uuid_t));
+	int			ndigits = 0;
+
+	if (length != 36)
+		return false;
+	for (int i = 0; i < length; i++)
+	{
+		int			digit = hex_digit(string[i]);
+
+		if (i == 8 || i == 13 || i == 18 || i == 23)
+		{
+			if (string[i] != '-')
+				return false;
+			continue;
+		}
+		if (digit < 0)
+			return false;
+		uuid->data[ndigits / 2] |= ndigits % 2 == 0 ? digit << 4 : digit;
+		ndigits++;
+	}
+	*id = UUIDPGetDatum(uuid);
+	return true;
+}
+
+/* Digits without leading zeros, behind a minus sign perhaps, that fit into so many bits */
+static bool
+parse_integer(const char *string, int length, int bits, int64 *number)
+{
+	bool		is_negative = length > 0 && string[0] == '-';
+	int			first = is_negative ? 1 : 0;
+
+	*number = 0;
+	/* a zero comes first only if it is alone */
+	if (length == first || (string[first] == '0' && length > 1))
+		return false;
+	for (int i = first; i < length; i++)
+	{
+		int			digit = string[i] - '0';
+
+		if (digit < 0 || digit > 9 ||
+			pg_mul_s64_overflow(*number, 10, number) ||
+			pg_add_s64_overflow(*number, is_negative ? -digit : digit, number))
+			return false;
+	}
+	return bits == 64 || (*number >= -(INT64CONST(1) << (bits - 1)) && *number < INT64CONST(1) << (bits - 1));
+}
+
+bool
+cb_parse_id(Oid type, Datum word, Datum *id)
+{
+	text	   *packed = DatumGetTextPP(word);
+	const char *string = VARDATA_ANY(packed);
+	int			length = VARSIZE_ANY_EXHDR(packed);
+	int64		number;
+
+	switch (type)
+	{
+		case UUIDOID:
+			return parse_uuid(string, length, id);
+		case INT2OID:
+			if (!parse_integer(string, length, 16, &number))
+				return false;
+			*id = Int16GetDatum((int16) number);
+			return true;
+		case INT4OID:
+			if (!parse_integer(string, length, 32, &number))
+				return false;
+			*id = Int32GetDatum((int32) number);
+			return true;
+		case INT8OID:
+			if (!parse_integer(string, length, 64, &number))
+				return false;
+			*id = Int64GetDatum(number);
+			return true;
+		default:
+			*id = word;
+			return true;
+	}
+}
+
+Datum
+cb_canonical_id(Oid type, Datum word)
+{
+	Datum		id;
+
+	if (type != UUIDOID || !cb_parse_id(type, word, &id))
+		return word;
+	return CStringGetTextDatum(DatumGetCString(DirectFunctionCall1(uuid_out, id)));
+}
+
+Oid
+cb_key_type(const CbSchema *schema, CbRelation relation)
+{
+	return schema->types[cb_relations[relation].first];
+}
 
 /*
- * Make the relations that are missing, owned by the caller, and put the audit
- * trigger on contacts.  Existing relations are left as they are.  Raises
- * 42501 when one of them is somebody else's and 55000 when one does not fit,
- * in a single error and with nothing changed.
- *
- * It is declared with a safe search_path, under which its DDL runs.
+ * Look at the audit trigger: which table it is on, and what that calls the
+ * statuses.  Without a trigger it is the contract's words.
  */
-Datum
-contact_block_setup(PG_FUNCTION_ARGS)
+static void
+look_at_trigger(CbSchema *schema)
 {
-	Oid			schema;
-	char	   *schema_name;
-	Oid			relids[N_RELATIONS];
-	Oid			trigger_function;
-	StringInfoData detail;
-	StringInfoData hint;
-	bool		foreign = false;
-	bool		unfit = false;
+	Oid			relid = schema->relids[CB_CONTACTS];
+	Oid			status_type = schema->types[cb_relations[CB_CONTACTS].first + cb_contact_place(CB_STATUS)];
+	Relation	rel = relation_open(relid, AccessShareLock);
+	const Trigger *trigger = NULL;
+	CbNames		names;
 
-	/*
-	 * One at a time; the second one finds what the first one made.  The
-	 * extension, and so its schema, cannot be dropped from here on.
-	 */
-	LockDatabaseObject(ProcedureRelationId, fcinfo->flinfo->fn_oid, 0,
-					   ShareUpdateExclusiveLock);
-	schema = get_schema(fcinfo, &schema_name);
-
-	initStringInfo(&detail);
-	initStringInfo(&hint);
-	for (int i = 0; i < N_RELATIONS; i++)
+	schema->contacts_table = relid;
+	if (rel->rd_rel->relkind == RELKIND_VIEW)
 	{
-		bool		is_foreign;
+		schema->contacts_table = cb_table_under(rel, NULL);
+		relation_close(rel, NoLock);
+		rel = OidIsValid(schema->contacts_table) ?
+			relation_open(schema->contacts_table, AccessShareLock) : NULL;
+	}
+	if (rel)
+		trigger = cb_find_trigger(rel, cb_trigger_function(schema->oid));
+	if (trigger)
+		cb_read_arguments(trigger, &names);
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		const char *label = trigger ? names.labels[status] : cb_statuses[status].name;
 
-		relids[i] = find_relation(schema, &cb_relations[i], &is_foreign);
-		if (is_foreign)
+		if (cb_can_hold(status_type, label))
+			namestrcpy(&schema->labels[status], label);
+	}
+	if (rel)
+		relation_close(rel, NoLock);
+}
+
+/*
+ * Look at the relations in the schema.  Raises 55000 when one is missing.
+ */
+static CbSchema *
+look_at_schema(FunctionCallInfo fcinfo)
+{
+	CbSchema   *schema = (CbSchema *) palloc0(schema_size());
+	char	   *name;
+
+	schema->oid = cb_get_schema(fcinfo, &name);
+	namestrcpy(&schema->name, name);
+	for (int i = 0; i < CB_NRELATIONS; i++)
+	{
+		const CbRelationInfo *relation = &cb_relations[i];
+		Oid			relid = get_relname_relid(relation->name, schema->oid);
+
+		if (!OidIsValid(relid))
+			cb_not_set_up(name, psprintf("Relation \"%s\" does not exist in schema \"%s\".",
+										 relation->name, name));
+		schema->relids[i] = relid;
+		for (int place = 0; place < relation->ncolumns; place++)
 		{
-			foreign = true;
-			appendStringInfo(&detail, "%s belongs to another role.\n",
-							 qualified(schema, cb_relations[i].name));
+			AttrNumber	number = get_attnum(relid, relation->columns[place].name);
+
+			if (number != InvalidAttrNumber)
+				schema->types[relation->first + place] = getBaseType(get_atttype(relid, number));
 		}
-		else if (OidIsValid(relids[i]) &&
-				 check_relation(schema, i, relids[i], &detail, &hint))
-			unfit = true;
 	}
-	if (foreign || unfit)
-	{
-		/* the last newline is one too many */
-		detail.data[detail.len - 1] = '\0';
-		if (hint.len > 0)
-			hint.data[hint.len - 1] = '\0';
-		ereport(ERROR,
-				(errcode(foreign ? ERRCODE_INSUFFICIENT_PRIVILEGE :
-						 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("existing relations cannot be used by contact_block"),
-				 errdetail_internal("%s", detail.data),
-				 hint.len > 0 ? errhint("%s", hint.data) : 0));
-	}
+	look_at_trigger(schema);
+	return schema;
+}
 
-	SPI_connect();
-	for (int i = 0; i < N_RELATIONS; i++)
-	{
-		if (!OidIsValid(relids[i]))
-			create_relation(schema, i, relids);
-	}
+/*
+ * Note what the schema is like.  It gets a new generation only if that has
+ * changed: an ANALYZE does not.
+ */
+static void
+know_schema(FunctionCallInfo fcinfo)
+{
+	static uint64 generation = 0;
+	uint64		changes_now;
+	CbSchema   *now;
 
-	trigger_function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-									   CStringGetDatum("contact_audit"),
-									   PointerGetDatum(buildoidvector(NULL, 0)),
-									   ObjectIdGetDatum(schema));
-	/* under the second lock nobody else can put it there any more */
-	if (!has_trigger(relids[CONTACTS], trigger_function, AccessShareLock) &&
-		!has_trigger(relids[CONTACTS], trigger_function, ShareRowExclusiveLock))
+	if (!known)
 	{
-		execute(psprintf("CREATE TRIGGER " TRIGGER_NAME
-						 " BEFORE INSERT OR UPDATE ON %s"
-						 " FOR EACH ROW EXECUTE FUNCTION %s()",
-						 qualified(schema, cb_relations[CONTACTS].name),
-						 qualified(schema, "contact_audit")));
-		if (!has_trigger(relids[CONTACTS], trigger_function, NoLock))
-			schema_changed();
+		known = (CbSchema *) MemoryContextAllocZero(TopMemoryContext, schema_size());
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, schema_renamed, (Datum) 0);
 	}
-	SPI_finish();
+	/* a change that is heard of while we look is one to look at next time */
+	changes_now = changes;
+	now = look_at_schema(fcinfo);
+	now->generation = known->generation;
+	if (memcmp(now, known, schema_size()) != 0)
+	{
+		now->generation = ++generation;
+		memcpy(known, now, schema_size());
+	}
+	pfree(now);
+	changes_seen = changes_now;
+}
 
-	PG_RETURN_VOID();
+/*
+ * Add the columns of a relation that the current user may not read.  A column
+ * that is missing does not count, nor do those without which nothing works:
+ * the statement that needs them gets PostgreSQL's own error.
+ */
+static Bitmapset *
+add_hidden(Bitmapset *hidden, CbRelation number)
+{
+	const CbRelationInfo *relation = &cb_relations[number];
+	Oid			relid = known->relids[number];
+
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return hidden;
+	for (int place = 0; place < relation->ncolumns; place++)
+	{
+		const CbColumn *column = &relation->columns[place];
+		AttrNumber	attnum = get_attnum(relid, column->name);
+
+		if (attnum != InvalidAttrNumber &&
+			!(number == CB_CONTACTS && (column->kind == CB_ID || column->kind == CB_STATUS)) &&
+			pg_attribute_aclcheck(relid, attnum, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			hidden = bms_add_member(hidden, relation->first + place);
+	}
+	return hidden;
+}
+
+void
+cb_begin_call(FunctionCallInfo fcinfo, CbCall *call)
+{
+	/* in a transaction's second statement nothing has looked for a REVOKE yet */
+	AcceptInvalidationMessages();
+
+	if (changes_seen != changes || known->oid != get_func_namespace(fcinfo->flinfo->fn_oid))
+		know_schema(fcinfo);
+	call->schema = known;
+	call->hidden = NULL;
+	for (int i = 0; i < CB_NRELATIONS; i++)
+		call->hidden = add_hidden(call->hidden, i);
 }

@@ -3,302 +3,559 @@
  * statements.c
  *	  Every SQL text of the calls, and its kept plan.
  *
- * The texts name everything with its schema, cast every column that they
- * return, and never write relation.column, which PostgreSQL would take for a
+ * A statement names one relation, with its schema, casts every column that it
+ * returns, and never writes relation.column, which PostgreSQL would take for a
  * function of the search_path where that column is missing.  So neither a
- * search_path nor a changed relation can turn them into something else.
+ * search_path nor a changed relation can turn it into something else.
  *
  * PostgreSQL plans a kept plan anew when something that it depends on has
- * changed; what the text itself depends on, the name of the schema and the
- * columns that the caller may read, is the key of the cache.
+ * changed; what the text itself depends on is the key under which it is kept.
+ * At most MAX_PLANS are, those that were used last.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/ilist.h"
 #include "lib/stringinfo.h"
-#include "nodes/parsenodes.h"
+#include "miscadmin.h"
+#include "nodes/params.h"
+#include "tcop/dest.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/rls.h"
 
-#include "contact_block.h"
+#include "compat.h"
+#include "statements.h"
 
 #define EQUALS "OPERATOR(pg_catalog.=)"
-#define BY_ID " WHERE id " EQUALS " $1"
-#define STATUS_IS(status) "status " EQUALS " '" status "'"
-/* a column's value, to be compared or ordered byte by byte */
-#define BYTEWISE(column) column "::pg_catalog.text COLLATE pg_catalog.\"C\""
 
-/* An UPDATE that changes nothing unless the condition holds */
-#define UPDATE(set, condition) \
-	"UPDATE {contacts} SET " set BY_ID " AND (" condition ")" \
-	" RETURNING {contacts.*}"
-
-/*
- * The template of a statement and the types of its parameters, of which the
- * first is the id to look for.  {name} stands for a relation, {name.*} for
- * its columns.
- *
- * LATERAL ... OFFSET 0 makes the planner look up the joined relation row by
- * row, by its primary key: right for two rows and good enough for a thousand,
- * where it would otherwise settle for reading all of it.  What the rows are
- * ordered by is returned too, for a column that is not would have to be
- * filtered out again.
- */
-typedef struct StatementInfo
-{
-	RelationNumber returns;		/* the relation whose columns come first */
-	const char *template;
-	int			nparameters;
-	Oid			parameter_types[2];
-} StatementInfo;
-
-static const StatementInfo statements[N_STATEMENTS] = {
-	[BLOCK_CONTACT] = {
-		CONTACTS,
-		UPDATE("status = 'Blocked'", STATUS_IS("Active")),
-		1, {TEXTOID}
-	},
-	[BLOCK_CONTACT_WITH_REASON] = {
-		CONTACTS,
-		UPDATE("status = 'Blocked', blocked_reason = $2",
-			   STATUS_IS("Active") " OR " STATUS_IS("Blocked")
-			   " AND (blocked_reason IS NULL OR " BYTEWISE("blocked_reason")
-			   " OPERATOR(pg_catalog.<>) $2)"),
-		2, {TEXTOID, TEXTOID}
-	},
-	[BLOCK_CONTACT_WITH_UNREADABLE_REASON] = {
-		CONTACTS,
-		UPDATE("status = 'Blocked', blocked_reason = $2",
-			   STATUS_IS("Active") " OR " STATUS_IS("Blocked")),
-		2, {TEXTOID, TEXTOID}
-	},
-	[UNBLOCK_CONTACT] = {
-		CONTACTS,
-		UPDATE("status = 'Active'", STATUS_IS("Blocked")),
-		1, {TEXTOID}
-	},
-	[DELETE_CONTACT] = {
-		CONTACTS,
-		UPDATE("status = 'Deleted'", STATUS_IS("Active") " OR " STATUS_IS("Blocked")),
-		1, {TEXTOID}
-	},
-	[LOCK_CONTACT] = {
-		CONTACTS,
-		"SELECT {contacts.*} FROM {contacts}" BY_ID " FOR NO KEY UPDATE",
-		1, {TEXTOID}
-	},
-	[SELECT_CONTACT] = {
-		CONTACTS,
-		"SELECT {contacts.*} FROM {contacts}" BY_ID,
-		1, {TEXTOID}
-	},
-	[SELECT_OPT_OUTS] = {
-		CATEGORIES,
-		"SELECT category.*, opt_out.last_used, " BYTEWISE("opt_out.category_id") " FROM"
-		" (SELECT category_id, last_used::pg_catalog.timestamptz FROM {contact_opt_outs}"
-		" WHERE contact_id " EQUALS " $1) AS opt_out,"
-		" LATERAL (SELECT {categories.*} FROM {categories}"
-		" WHERE id " EQUALS " opt_out.category_id OFFSET 0) AS category"
-		" ORDER BY " BYTEWISE("opt_out.category_id"),
-		1, {TEXTOID}
-	},
-	[SELECT_USER] = {
-		USERS,
-		"SELECT {users.*} FROM {users}" BY_ID,
-		1, {TEXTOID}
-	},
-	[SELECT_ACCOUNT] = {
-		ACCOUNTS,
-		"SELECT {accounts.*} FROM {accounts}" BY_ID,
-		1, {TEXTOID}
-	},
-	[SELECT_ACCOUNTS] = {
-		ACCOUNTS,
-		"SELECT account.*, " BYTEWISE("account_user.account_id") " FROM"
-		" (SELECT account_id FROM {account_users} WHERE user_id " EQUALS " $1) AS account_user,"
-		" LATERAL (SELECT {accounts.*} FROM {accounts}"
-		" WHERE id " EQUALS " account_user.account_id OFFSET 0) AS account"
-		" ORDER BY " BYTEWISE("account_user.account_id"),
-		1, {TEXTOID}
-	},
-	[SELECT_ACTORS] = {
-		USERS,
-		"SELECT id::pg_catalog.text, name::pg_catalog.text, icon::pg_catalog.text"
-		" FROM {users} WHERE id " EQUALS " ANY ($1)",
-		1, {TEXTARRAYOID}
-	}
-};
-
-typedef struct PlanKey
-{
-	NameData	schema;
-	Statement	statement;
-	ColumnSet	hidden;			/* of those that the statement returns first */
-} PlanKey;
+/* One takes some 40 kB, and a call takes seven of them. */
+#define MAX_PLANS 128
 
 typedef struct PlanEntry
 {
-	PlanKey		key;			/* must be first */
+	dlist_node	node;
+
+	/* what the text depends on */
+	uint64		generation;		/* of the schema */
+	CbRelation	relation;
+	CbAction	action;
+	CbStatus	to;
+	Bitmapset  *hidden;			/* columns of the relation */
+
+	int			nplaces;
+	int		   *places;			/* of the columns that it returns */
 	SPIPlanPtr	plan;
+	int			planned;		/* which generic plan is ours; 0: none yet */
+	int			uses;			/* how many calls are running it */
 } PlanEntry;
 
-static HTAB *plans = NULL;
+/* The one that was used last comes first. */
+static dlist_head plans = DLIST_STATIC_INIT(plans);
+static int	nplans = 0;
 
-/*
- * Append the columns of a relation, null for those that are hidden.
- */
-static void
-append_columns(StringInfo sql, const RelationInfo *relation, ColumnSet hidden)
+/* Puts rows where a statement's caller wants them, without a table of tuples between. */
+typedef struct Receiver
 {
-	for (ColumnNumber column = relation->first; column <= relation->last; column++)
+	DestReceiver pub;			/* must be first */
+	MemoryContext context;
+	const int  *places;
+	CbRows	   *rows;
+} Receiver;
+
+/* Is the first parameter of the statement an array of keys? */
+static bool
+takes_many(CbAction action)
+{
+	return action == CB_READ_MANY || action == CB_READ_ACTORS;
+}
+
+static const char *
+column_name(CbRelation relation, int place)
+{
+	return cb_relations[relation].columns[place].name;
+}
+
+static bool
+is_hidden(CbRelation relation, int place, const Bitmapset *hidden)
+{
+	return bms_is_member(cb_relations[relation].first + place, hidden);
+}
+
+/* Does a statement of this kind return the column? */
+static bool
+is_returned(CbRelation relation, CbAction action, int place)
+{
+	switch (action)
 	{
-		if (column > relation->first)
-			appendStringInfoString(sql, ", ");
-		if (hidden & COLUMN(column))
-			appendStringInfoString(sql, "NULL");
-		else
-			appendStringInfoString(sql, cb_columns[column].name);
-		appendStringInfo(sql, "::pg_catalog.%s", cb_columns[column].type);
+		case CB_READ_LINKS:
+			return place > 0;
+		case CB_READ_ACTORS:
+			return bms_is_member(cb_relations[relation].first + place, cb_objects[CB_ACTOR].columns);
+		case CB_LOCK:
+			return place == 0;
+		default:
+			return true;
 	}
 }
 
 /*
- * The text of a statement: its template, filled in.
+ * Append the columns that a statement returns, and note which they are: not
+ * those that are hidden, or that a newer version has added.
  */
-static char *
-statement_text(const PlanKey *key)
+static void
+append_columns(StringInfo sql, const CbSchema *schema, PlanEntry *entry)
 {
-	const char *template = statements[key->statement].template;
-	const char *brace;
+	const CbRelationInfo *relation = &cb_relations[entry->relation];
+
+	entry->nplaces = 0;
+	entry->places = (int *) palloc(relation->ncolumns * sizeof(int));
+	for (int place = 0; place < relation->ncolumns; place++)
+	{
+		const CbColumn *column = &relation->columns[place];
+		Oid			type = schema->types[relation->first + place];
+
+		if (!is_returned(entry->relation, entry->action, place) ||
+			is_hidden(entry->relation, place, entry->hidden) || (column->newer && !OidIsValid(type)))
+			continue;
+		appendStringInfo(sql, type == TIMESTAMPOID ? "%spg_catalog.timezone('UTC', %s)::pg_catalog.%s" :
+						 "%s%s::pg_catalog.%s",
+						 entry->nplaces > 0 ? ", " : "", column->name, column->read_as);
+		entry->places[entry->nplaces++] = place;
+	}
+}
+
+/* The word of the contacts' table for a status, as a literal of whatever type the column has. */
+static char *
+status_literal(const CbSchema *schema, CbStatus status)
+{
+	return quote_literal_cstr(NameStr(schema->labels[status]));
+}
+
+/* Append an UPDATE of a contact's status, for the statuses that its verb starts from. */
+static void
+append_change(StringInfo sql, const CbSchema *schema, const char *name, const PlanEntry *entry)
+{
+	int			reason_place = cb_contact_place(CB_REASON);
+	const char *status = column_name(CB_CONTACTS, cb_contact_place(CB_STATUS));
+	const char *reason = column_name(CB_CONTACTS, reason_place);
+	const char *separator = " AND (";
+
+	appendStringInfo(sql, "UPDATE %s SET %s = %s", name, status, status_literal(schema, entry->to));
+	if (entry->action == CB_CHANGE_WITH_REASON)
+		appendStringInfo(sql, ", %s = $2", reason);
+	appendStringInfo(sql, " WHERE %s " EQUALS " $1", column_name(CB_CONTACTS, 0));
+	for (int from = 0; from < CB_NSTATUSES; from++)
+	{
+		if (!(cb_statuses[entry->to].verb_starts_from & CB_IS(from)))
+			continue;
+		appendStringInfo(sql, "%s%s " EQUALS " %s", separator, status, status_literal(schema, from));
+		separator = " OR ";
+	}
+	if (entry->action == CB_CHANGE_WITH_REASON)
+	{
+		/* the same status with another reason; one that may not be read counts as another */
+		appendStringInfo(sql, "%s%s " EQUALS " %s", separator, status, status_literal(schema, entry->to));
+		if (!is_hidden(CB_CONTACTS, reason_place, entry->hidden))
+			appendStringInfo(sql, " AND (%s IS NULL OR %s::pg_catalog.text COLLATE pg_catalog.\"C\""
+							 " OPERATOR(pg_catalog.<>) $2)", reason, reason);
+	}
+	appendStringInfoString(sql, ") RETURNING ");
+}
+
+static char *
+statement_text(const CbSchema *schema, PlanEntry *entry)
+{
+	char	   *name = quote_qualified_identifier(NameStr(schema->name), cb_relations[entry->relation].name);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	while ((brace = strchr(template, '{')) != NULL)
+	if (entry->action == CB_CHANGE || entry->action == CB_CHANGE_WITH_REASON)
 	{
-		const char *name = brace + 1;
-		int			length = strcspn(name, ".}");
-		const RelationInfo *relation = cb_relations;
-
-		appendBinaryStringInfo(&sql, template, brace - template);
-		while (strncmp(relation->name, name, length) != 0 ||
-			   relation->name[length] != '\0')
-			relation++;
-		if (name[length] == '.')
-			append_columns(&sql, relation, key->hidden);
-		else
-			appendStringInfo(&sql, "%s AS %s",
-							 quote_qualified_identifier(NameStr(key->schema), relation->name),
-							 relation->name);
-		template = strchr(name, '}') + 1;
+		append_change(&sql, schema, name, entry);
+		append_columns(&sql, schema, entry);
+		return sql.data;
 	}
-	appendStringInfoString(&sql, template);
+	appendStringInfoString(&sql, "SELECT ");
+	append_columns(&sql, schema, entry);
+	appendStringInfo(&sql, " FROM %s WHERE %s " EQUALS " %s", name, column_name(entry->relation, 0),
+					 takes_many(entry->action) ? "ANY ($1)" : "$1");
+	if (entry->action == CB_LOCK)
+		appendStringInfoString(&sql, " FOR NO KEY UPDATE");
 	return sql.data;
+}
+
+static void
+free_plan(PlanEntry *entry)
+{
+	dlist_delete(&entry->node);
+	nplans--;
+	SPI_freeplan(entry->plan);
+	bms_free(entry->hidden);
+	pfree(entry->places);
+	pfree(entry);
+}
+
+/* Make room for one more plan, if there is one that nobody is running. */
+static void
+free_oldest_plan(void)
+{
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &plans)
+	{
+		PlanEntry  *entry = dlist_container(PlanEntry, node, iter.cur);
+
+		if (entry->uses == 0)
+		{
+			free_plan(entry);
+			return;
+		}
+	}
+}
+
+/*
+ * The type of a statement's keys as they are passed: that of the column, so
+ * that its index serves, or text, which others compare themselves with.
+ */
+static Oid
+key_parameter_type(const CbSchema *schema, CbRelation relation)
+{
+	Oid			type = cb_key_type(schema, relation);
+
+	return type == UUIDOID || type == INT2OID || type == INT4OID || type == INT8OID ? type : TEXTOID;
+}
+
+/* Prepare the statement of this key, and keep it. */
+static PlanEntry *
+prepare(const CbSchema *schema, PlanEntry *key)
+{
+	MemoryContext oldcontext;
+	Oid			key_type = key_parameter_type(schema, key->relation);
+	Oid			types[] = {takes_many(key->action) ? get_array_type(key_type) : key_type, TEXTOID};
+	PlanEntry  *entry;
+	SPIPlanPtr	plan;
+
+	if (nplans >= MAX_PLANS)
+		free_oldest_plan();
+	plan = SPI_prepare_cursor(statement_text(schema, key),
+							  key->action == CB_CHANGE_WITH_REASON ? 2 : 1, types,
+							  CURSOR_OPT_GENERIC_PLAN);
+	if (!plan)
+		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
+
+	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	entry = (PlanEntry *) palloc(sizeof(PlanEntry));
+	*entry = *key;
+	entry->hidden = bms_copy(key->hidden);
+	entry->places = (int *) memcpy(palloc(Max(key->nplaces, 1) * sizeof(int)),
+								   key->places, key->nplaces * sizeof(int));
+	entry->plan = plan;
+	MemoryContextSwitchTo(oldcontext);
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	dlist_push_head(&plans, &entry->node);
+	nplans++;
+	return entry;
+}
+
+/*
+ * Is the plan that PostgreSQL would run now one that we planned?  Not if it is
+ * about to plan anew, and not if it has done so by itself, between our asking
+ * and the run: then it had its own mind about scans.
+ */
+static bool
+is_planned(const PlanEntry *entry)
+{
+	const CachedPlanSource *source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(entry->plan));
+	const CachedPlan *plan = source->gplan;
+
+	return source->is_valid && plan && plan->is_valid && plan->generation == entry->planned &&
+		!(source->dependsOnRLS && (source->rewriteRoleId != GetUserId() ||
+								   source->rewriteRowSecurity != row_security)) &&
+		!(plan->dependsOnRole && plan->planRoleId != GetUserId()) &&
+		!TransactionIdIsValid(plan->saved_xmin);
+}
+
+/*
+ * Plan a statement that goes by key.  The planner would read a small table
+ * whole, which takes twice as long as the index; where there is no index it
+ * still does, without taking its high cost for a reason to compile the plan.
+ */
+static void
+plan_by_key(PlanEntry *entry)
+{
+	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan", "jit"};
+	int			nest_level = NewGUCNestLevel();
+	CachedPlan *plan;
+
+	for (size_t i = 0; i < lengthof(off); i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	plan = SPI_plan_get_cached_plan(entry->plan);
+	if (!plan)
+		elog(ERROR, "SPI_plan_get_cached_plan failed");
+	entry->planned = plan->generation;
+	ReleaseCachedPlan(plan, CurrentResourceOwner);
+	AtEOXact_GUC(true, nest_level);
 }
 
 /*
  * The plan of a statement for this call, made and kept when it is not there.
  *
- * Plans are always generic: for an id nothing can be gained by planning for
- * its value, and "= ANY" would be planned at every call.
+ * Plans are generic: for a key nothing can be gained by planning for its
+ * value, and "= ANY" would be planned at every call.  (The user's
+ * plan_cache_mode = force_custom_plan is heeded all the same, at that price.)
  */
-static SPIPlanPtr
-get_plan(const ContactCall *call, Statement statement)
+static PlanEntry *
+get_plan(const CbCall *call, CbRelation relation, CbAction action, CbStatus to)
 {
-	const RelationInfo *returns = &cb_relations[statements[statement].returns];
-	PlanKey		key;
-	PlanEntry  *entry;
-	SPIPlanPtr	plan;
+	PlanEntry	key = {
+		.generation = call->schema->generation,
+		.relation = relation,
+		.action = action,
+		.to = to
+	};
+	PlanEntry  *entry = NULL;
+	dlist_iter	iter;
 
-	/* the key is compared as a string of bytes */
-	memset(&key, 0, sizeof(key));
-	key.schema = call->schema;
-	key.statement = statement;
-	key.hidden = call->hidden & COLUMN_RANGE(returns->first, returns->last);
-
-	if (!plans)
+	if (call->hidden)
 	{
-		HASHCTL		control = {0};
+		Bitmapset  *columns = bms_add_range(NULL, cb_relations[relation].first,
+											cb_relations[relation].first + cb_relations[relation].ncolumns - 1);
 
-		control.keysize = sizeof(PlanKey);
-		control.entrysize = sizeof(PlanEntry);
-		plans = hash_create("contact_block plans", 32, &control, HASH_ELEM | HASH_BLOBS);
+		key.hidden = bms_int_members(columns, call->hidden);
 	}
-	entry = (PlanEntry *) hash_search(plans, &key, HASH_FIND, NULL);
-	if (entry)
-		return entry->plan;
+	dlist_foreach(iter, &plans)
+	{
+		PlanEntry  *candidate = dlist_container(PlanEntry, node, iter.cur);
 
-	plan = SPI_prepare_cursor(statement_text(&key),
-							  statements[statement].nparameters,
-							  (Oid *) statements[statement].parameter_types,
-							  CURSOR_OPT_GENERIC_PLAN);
-	if (!plan)
-		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
-	if (SPI_keepplan(plan) != 0)
-		elog(ERROR, "SPI_keepplan failed");
-	entry = (PlanEntry *) hash_search(plans, &key, HASH_ENTER, NULL);
-	entry->plan = plan;
-	return plan;
+		if (candidate->relation == key.relation && candidate->action == key.action &&
+			candidate->to == key.to && candidate->generation == key.generation &&
+			bms_equal(candidate->hidden, key.hidden))
+		{
+			entry = candidate;
+			break;
+		}
+	}
+
+	if (entry && is_planned(entry))
+	{
+		dlist_move_head(&plans, &entry->node);
+		return entry;
+	}
+	if (entry && entry->uses > 0)
+		return entry;
+	if (entry)
+		free_plan(entry);
+	entry = prepare(call->schema, &key);
+	plan_by_key(entry);
+	return entry;
+}
+
+/* The size of what a value points to, which is never a C string. */
+static inline Size
+value_size(Datum value, Form_pg_attribute attribute)
+{
+	return attribute->attlen == -1 ? VARSIZE_ANY(DatumGetPointer(value)) : (Size) attribute->attlen;
 }
 
 /*
- * Run a statement and return its rows.  The parameters are as the statement
- * wants them, none of them null.  With read_only it sees what the active
- * snapshot sees, else all that is committed by now and what this transaction
- * did.  Between SPI_connect and SPI_finish only.
+ * Copy a row to where its caller wants it, in one piece of memory: its values
+ * and whether they are null, and behind these what the values point to.
  */
-Rows
-cb_run(const ContactCall *call, Statement statement, Datum *parameters,
-	   bool read_only)
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
-	Rows		rows;
-	int			rc = SPI_execute_plan(get_plan(call, statement), parameters, NULL,
-									  read_only, 0);
+	Receiver   *receiver = (Receiver *) self;
+	CbRows	   *rows = receiver->rows;
+	MemoryContext oldcontext = MemoryContextSwitchTo(receiver->context);
+	TupleDesc	desc = slot->tts_tupleDescriptor;
+	int			ncolumns = cb_relations[rows->relation].ncolumns;
+	Size		size = ncolumns * sizeof(Datum) + MAXALIGN(ncolumns * sizeof(bool));
+	Datum	   *values;
+	bool	   *isnull;
+	char	   *end;
 
+	slot_getallattrs(slot);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (slot->tts_isnull[i] || attribute->attbyval)
+			continue;
+		if (attribute->attlen == -1)
+			slot->tts_values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(slot->tts_values[i]));
+		size += MAXALIGN(value_size(slot->tts_values[i], attribute));
+	}
+	values = (Datum *) palloc(size);
+	isnull = (bool *) (values + ncolumns);
+	end = (char *) isnull + MAXALIGN(ncolumns * sizeof(bool));
+	memset(isnull, true, ncolumns * sizeof(bool));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		int			place = receiver->places[i];
+		Size		length;
+
+		if (slot->tts_isnull[i])
+			continue;
+		isnull[place] = false;
+		values[place] = slot->tts_values[i];
+		if (attribute->attbyval)
+			continue;
+		length = value_size(values[place], attribute);
+		values[place] = PointerGetDatum(memcpy(end, DatumGetPointer(values[place]), length));
+		end += MAXALIGN(length);
+	}
+
+	if (rows->count == rows->size)
+	{
+		rows->size = Max(2 * rows->size, 8);
+		rows->rows = rows->rows ?
+			(CbRow *) repalloc_huge(rows->rows, rows->size * sizeof(CbRow)) :
+			(CbRow *) palloc(rows->size * sizeof(CbRow));
+	}
+	rows->rows[rows->count++] = (CbRow) {values, isnull};
+	MemoryContextSwitchTo(oldcontext);
+	return true;
+}
+
+static void
+start_rows(DestReceiver *self pg_attribute_unused(), int operation pg_attribute_unused(),
+		   TupleDesc desc pg_attribute_unused())
+{
+}
+
+static void
+end_rows(DestReceiver *self pg_attribute_unused())
+{
+}
+
+/*
+ * What is looked up by a row's key next must not be null.  Only a trigger, a
+ * rule or a view of the user's can bring that about.
+ */
+static void
+check_keys(const CbRows *rows)
+{
+	for (int i = 0; i < rows->count; i++)
+	{
+		if (rows->rows[i].isnull[0])
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("a row of relation \"%s\" has no %s",
+							cb_relations[rows->relation].name, column_name(rows->relation, 0))));
+	}
+}
+
+static void
+execute(PlanEntry *entry, const SPIExecuteOptions *options)
+{
+	int			rc;
+
+	entry->uses++;
+	PG_TRY();
+	{
+		rc = SPI_execute_plan_extended(entry->plan, options);
+	}
+	PG_FINALLY();
+	{
+		entry->uses--;
+	}
+	PG_END_TRY();
 	if (rc < 0)
-		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
-	/* an INSTEAD rule may have put something that returns no rows in its place */
-	rows.count = SPI_tuptable ? SPI_tuptable->numvals : 0;
-	rows.table = SPI_tuptable;
-	rows.relation = statements[statement].returns;
+		elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(rc));
+}
+
+/*
+ * Turn keys, which are text, into a statement's first parameter.  Returns
+ * false when none of them is a value of the column's type: nothing has it.
+ */
+static bool
+key_parameter(const CbSchema *schema, CbRelation relation, CbAction action,
+			  int nkeys, const Datum *keys, ParamExternData *parameter)
+{
+	Oid			type = key_parameter_type(schema, relation);
+	Datum	   *values = (Datum *) palloc(nkeys * sizeof(Datum));
+	int			nvalues = 0;
+	int16		length;
+	bool		byval;
+	char		align;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (cb_parse_id(type, keys[i], &values[nvalues]))
+			nvalues++;
+	}
+	if (nvalues == 0)
+		return false;
+	*parameter = (ParamExternData) {
+		values[0], false, PARAM_FLAG_CONST, type
+	};
+	if (takes_many(action))
+	{
+		get_typlenbyvalalign(type, &length, &byval, &align);
+		parameter->value = PointerGetDatum(construct_array(values, nvalues, type, length, byval, align));
+		parameter->ptype = get_array_type(type);
+	}
+	return true;
+}
+
+CbRows *
+cb_run(const CbCall *call, CbRelation relation, CbAction action, const CbChange *change,
+	   int nkeys, const Datum *keys, bool read_only)
+{
+	ParamListInfo params = makeParamList(action == CB_CHANGE_WITH_REASON ? 2 : 1);
+	CbRows	   *rows = (CbRows *) palloc0(sizeof(CbRows));
+	Receiver	receiver = {
+		.pub = {
+			.receiveSlot = receive_row,
+			.rStartup = start_rows,
+			.rShutdown = end_rows,
+			.rDestroy = end_rows,
+			.mydest = DestTuplestore
+		},
+		.context = CurrentMemoryContext,
+		.rows = rows
+	};
+	SPIExecuteOptions options = {
+		.params = params,
+		.read_only = read_only,
+		.dest = (DestReceiver *) &receiver
+	};
+	PlanEntry  *entry;
+
+	rows->relation = relation;
+	if (!key_parameter(call->schema, relation, action, nkeys, keys, &params->params[0]))
+		return rows;
+	if (action == CB_CHANGE_WITH_REASON)
+		params->params[1] = (ParamExternData) {
+		change->reason, false, PARAM_FLAG_CONST, TEXTOID
+	};
+
+	entry = get_plan(call, relation, action, change ? change->to : CB_NO_STATUS);
+	receiver.places = entry->places;
+	execute(entry, &options);
+	if (action != CB_READ_LINKS)
+		check_keys(rows);
 	return rows;
 }
 
-/*
- * Return a row, counted from 0, as the columns of its first relation.  Raises
- * 23502 when it has no key: what is looked up by it next must not be null.
- * Only a trigger, a rule or a view of the user's can bring that about.
- */
-Row
-cb_fetch_row(const Rows *rows, uint64 number)
-{
-	const RelationInfo *relation = &cb_relations[rows->relation];
-	TupleDesc	desc = rows->table->tupdesc;
-	Row			row;
-
-	row.values = (Datum *) palloc(desc->natts * sizeof(Datum));
-	row.isnull = (bool *) palloc(desc->natts * sizeof(bool));
-	row.relation = rows->relation;
-	heap_deform_tuple(rows->table->vals[number], desc, row.values, row.isnull);
-	if (row.isnull[0])
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("a row of relation \"%s\" has no %s",
-						relation->name, cb_columns[relation->first].name)));
-	return row;
-}
-
-/*
- * Are two texts the same, byte by byte?
- */
-bool
-cb_text_equal(Datum a, Datum b)
+int
+cb_compare(Datum a, Datum b)
 {
 	text	   *x = DatumGetTextPP(a);
 	text	   *y = DatumGetTextPP(b);
+	int			x_length = VARSIZE_ANY_EXHDR(x);
+	int			y_length = VARSIZE_ANY_EXHDR(y);
+	int			result = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(x_length, y_length));
 
-	return VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) &&
-		memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(x)) == 0;
+	return result != 0 ? result : x_length - y_length;
 }

@@ -46,14 +46,15 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, nullif(detail, ''), nullif(hint, ''));
 END $$;
 
--- who did what; the numbers tell the order of the times in this row
+-- who did what; the numbers tell the order of the times in this row (without
+-- time zone they are in UTC, whatever the session's is)
 CREATE VIEW stamps AS SELECT id, status, blocked_reason, (
 	SELECT string_agg(concat_ws(' ', number, event, who), ', ' ORDER BY number, position)
 	FROM (SELECT *, dense_rank() OVER (ORDER BY at) AS number
-		  FROM (VALUES (1, 'created', created_at, created_by),
-					   (2, 'updated', updated_at, updated_by),
+		  FROM (VALUES (1, 'created', created_at AT TIME ZONE 'UTC', created_by),
+					   (2, 'updated', updated_at AT TIME ZONE 'UTC', updated_by),
 					   (3, 'activated', activated_at, activated_by),
-					   (4, 'blocked', blocked_at, blocked_by),
+					   (4, 'blocked', blocked_at AT TIME ZONE 'UTC', blocked_by),
 					   (5, 'deleted', deleted_at, deleted_by))
 			   AS event (position, event, at, who)
 		  WHERE at IS NOT NULL OR who IS NOT NULL) AS stamp) AS stamps
@@ -91,7 +92,7 @@ SET TimeZone = 'Asia/Kolkata';
 SET DateStyle = 'German';
 BEGIN;
 UPDATE contacts SET status = 'Blocked' WHERE id = '2';
-SELECT blocked_at::timestamptz >= now() AND blocked_at::timestamptz <= clock_timestamp() AS stored,
+SELECT blocked_at AT TIME ZONE 'UTC' BETWEEN date_trunc('milliseconds', now()) AND clock_timestamp() AS stored,
 	(contact_document('2') #>> '{audit,blocked,at}')::timestamptz >= date_trunc('milliseconds', now())
 	AND (contact_document('2') #>> '{audit,blocked,at}')::timestamptz <= clock_timestamp() AS shown,
 	updated_at = date_trunc('second', blocked_at)

@@ -47,11 +47,13 @@ SELECT split_part(try($$INSERT INTO contacts (id, email, status) VALUES ('x', 'x
 
 -- the time is the clock's, not the transaction's
 BEGIN;
-SELECT now() AS began \gset
+SELECT now() AS began, pg_sleep(0.002) \gset
 INSERT INTO contacts (id, email) VALUES ('clock', 'clock@example.org');
-SELECT created_at > :'began' AND created_at < clock_timestamp() AS created FROM contacts WHERE id = 'clock';
+SELECT created_at > date_trunc('milliseconds', :'began'::timestamptz) AND created_at <= clock_timestamp() AS created
+	FROM contacts WHERE id = 'clock';
 UPDATE contacts SET status = 'Blocked' WHERE id = 'clock';
-SELECT updated_at > created_at AND updated_at < clock_timestamp() AS updated FROM contacts WHERE id = 'clock';
+SELECT updated_at > created_at AND updated_at <= clock_timestamp() + interval '1 ms' AS updated
+	FROM contacts WHERE id = 'clock';
 ROLLBACK;
 
 -- forged values stay outside

@@ -104,7 +104,7 @@ SELECT relname, try_with(format('ALTER TABLE %I ', relname)
 		|| string_agg(format('ALTER COLUMN %I TYPE varchar(40)', attname), ', ')) AS varchar
 	FROM columns WHERE is_text GROUP BY relname ORDER BY relname COLLATE "C";
 SELECT relname, try_with(format('ALTER TABLE %I ', relname)
-		|| string_agg(format('ALTER COLUMN %I TYPE timestamp', attname), ', ')) AS timestamp
+		|| string_agg(format('ALTER COLUMN %1$I TYPE timestamp USING %1$I AT TIME ZONE ''UTC''', attname), ', ')) AS timestamp
 	FROM columns WHERE NOT is_text GROUP BY relname ORDER BY relname COLLATE "C";
 -- and as they should not be: those that are only shown
 SELECT relname, try_with(format('ALTER TABLE %I ', relname) || string_agg(format('ALTER COLUMN %1$I TYPE int USING '
