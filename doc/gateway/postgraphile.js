@@ -5,7 +5,7 @@
  *
  *   npm install postgraphile@4 jsonwebtoken@9
  *   DATABASE_URL=postgresql://authenticator:PASSWORD@localhost/app \
- *   JWT_SECRET=... PORT=3001 node postgraphile.js
+ *   JWT_SECRET=... PORT=5000 node postgraphile.js
  *
  * It listens on this machine only, like PostgREST.
  */
