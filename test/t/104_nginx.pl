@@ -538,7 +538,7 @@ foreach my $case (
 {
 	my ($code, $line, $message, $status) = @$case;
 	my ($response) = exchange($nginx, $listener,
-		error_answer($line, $code, $message, 'own'), 'GET', "$BASE/CTT-1");
+		error_answer($line, $code, $message, 'own'), 'POST', "$BASE/CTT-1/block");
 	isnt(problem_is($response, $status, "$code, $line, with another's message"),
 		'own', "$code, $line, with another's message: its detail");
 }
