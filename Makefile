@@ -14,7 +14,8 @@ OBJS = \
 	src/model.o \
 	src/relations.o \
 	src/setup.o \
-	src/statements.o
+	src/statements.o \
+	src/trigger.o
 DATA = $(wildcard sql/contact_block--*.sql)
 # As system headers PostgreSQL's own give no warnings, however many are asked for.
 PG_CPPFLAGS = -DCONTACT_BLOCK_VERSION='"$(EXTVERSION)"' \

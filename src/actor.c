@@ -17,6 +17,7 @@
 static char *actor_setting = NULL;
 static char *actor_claim = NULL;
 static bool trust_actor = true;
+static bool require_actor = false;
 int			cb_plain_unblock = CB_PLAIN_UNBLOCK_ERROR;
 
 static const struct config_enum_entry plain_unblock_options[] = {
@@ -39,6 +40,44 @@ typedef struct ClaimSearch
 } ClaimSearch;
 
 /*
+ * Return where the value that a setting has without any SET comes from,
+ * PGC_S_DEFAULT when nobody gave it one.  What a session says later does not
+ * count, also not a RESET, which makes a placeholder without a value.
+ */
+static GucSource
+reset_source(const char *name)
+{
+	struct config_generic *setting = find_option(name, false, true, ERROR);
+
+	return setting ? setting->reset_source : PGC_S_DEFAULT;
+}
+
+/*
+ * Define a setting that is the administrator's to say, and by default not the
+ * safe value.
+ *
+ * Before the library is loaded PostgreSQL keeps whatever is said, and sorts it
+ * out here.  A SET that is not permitted gets a warning and leaves what was
+ * there.  But a value from the connection string (PGOPTIONS) has hidden what
+ * the database or the role says, which is lost when it is refused: then the
+ * safe value takes its place, as it does for a value that makes no sense.  It
+ * takes its source as well, or the configuration file's next reload would
+ * override what the database said.
+ */
+static void
+define_guard(const char *name, const char *short_desc, const char *long_desc,
+			 bool *variable, bool safe)
+{
+	GucSource	source = reset_source(name);
+
+	DefineCustomBoolVariable(name, short_desc, long_desc, variable, !safe,
+							 PGC_SUSET, GUC_ALLOW_IN_PARALLEL,
+							 NULL, NULL, NULL);
+	if (reset_source(name) != source)
+		SetConfigOption(name, safe ? "on" : "off", PGC_SUSET, source);
+}
+
+/*
  * Define the settings.  Called once, when the library is loaded.
  *
  * That can be in the middle of a parallel query, by a function in another
@@ -48,8 +87,6 @@ typedef struct ClaimSearch
 void
 cb_define_settings(void)
 {
-	bool		is_asked_for = GetConfigOption("contact_block.trust_actor", true, false) != NULL;
-
 	DefineCustomStringVariable("contact_block.actor",
 							   "Sets who is recorded in the audit columns.",
 							   "Empty: the claim, the role or the login is recorded.",
@@ -66,7 +103,6 @@ cb_define_settings(void)
 							   PGC_SUSET,
 							   GUC_ALLOW_IN_PARALLEL,
 							   NULL, NULL, NULL);
-
 	DefineCustomEnumVariable("contact_block.plain_unblock",
 							 "Sets what a plain statement does that would make a Blocked contact Active.",
 							 "An error, keep the contact Blocked, or allow it; contact_unblock() always may.",
@@ -76,22 +112,14 @@ cb_define_settings(void)
 							 PGC_USERSET,
 							 GUC_ALLOW_IN_PARALLEL,
 							 NULL, NULL, NULL);
-	DefineCustomBoolVariable("contact_block.trust_actor",
-							 "Believes contact_block.actor, request.jwt.claims and the role.",
-							 "Off: the session's login is recorded.",
-							 &trust_actor,
-							 true,
-							 PGC_SUSET,
-							 GUC_ALLOW_IN_PARALLEL,
-							 NULL, NULL, NULL);
-
-	/*
-	 * A value from the start of the session (PGOPTIONS) hides the one of the
-	 * database or role, and was refused here when it is not a superuser's.
-	 * Nothing is left then but the default, so that must not be trust.
-	 */
-	if (is_asked_for)
-		SetConfigOption("contact_block.trust_actor", "off", PGC_SUSET, PGC_S_DYNAMIC_DEFAULT);
+	define_guard("contact_block.trust_actor",
+				 "Believes contact_block.actor, request.jwt.claims and the role.",
+				 "Off: the session's login is recorded.",
+				 &trust_actor, false);
+	define_guard("contact_block.require_actor",
+				 "Refuses to write without contact_block.actor or the claim.",
+				 "Off: the role or the login is recorded then.",
+				 &require_actor, true);
 	MarkGUCPrefixReserved("contact_block");
 }
 
@@ -197,7 +225,8 @@ is_set(const char *value)
 /*
  * Return who acts: the setting, the claim, the role, or the login; it is not
  * to be freed.  Reads settings only.  Raises 22023 when the claims make no
- * sense, 22021 when a name that was set is not valid in the encoding.
+ * sense or an actor is required and none is set, 22021 when a name that was
+ * set is not valid in the encoding.
  */
 const char *
 cb_actor(void)
@@ -215,6 +244,12 @@ cb_actor(void)
 		}
 		if (!is_set(actor))
 		{
+			if (require_actor)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("no actor is set"),
+						 errhint("Set contact_block.actor, or request.jwt.claims with the claim \"%s\".",
+								 actor_claim)));
 			actor = GetConfigOption("role", true, false);
 			if (actor && strcmp(actor, "none") == 0)
 				actor = NULL;

@@ -11,10 +11,10 @@
 #include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
 
 #include "compat.h"
 #include "change.h"
+#include "trigger.h"
 
 /*
  * How often a change is tried before it is taken for forbidden.  A row that
@@ -115,6 +115,17 @@ update_set(const CbCall *call, CbSetAtWork *set)
 	return rows;
 }
 
+/* Raise 55000 for a row that was changed behind the audit trigger's back. */
+static void
+not_stamped(const CbCall *call)
+{
+	const char *remedy = NULL;
+	const char *trouble = cb_trigger_trouble(call->schema->contacts_table, call->schema->oid, &remedy);
+
+	cb_not_set_up(trouble ? trouble : "The audit trigger is there and in force, but did not fire in this session.",
+				  trouble ? remedy : "See to it that it fires where the row is: on every shard of a distributed table, and not moved by a rule.");
+}
+
 /*
  * Make the change, if the contact is in a status that it starts from and the
  * caller may.  Returns whether it was made.
@@ -127,25 +138,28 @@ try_change(const CbCall *call, const CbChange *change, Datum id, CbRow *contact)
 	CbSetAtWork set = {
 		.change = change,
 		.relid = call->schema->contacts_table,
-		.schema = get_rel_namespace(call->schema->contacts_table),
 		.trigger_depth = DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)),
 		.nids = 1,
 		.ids = &key,
 		.is_stamped = &is_stamped
 	};
-	const CbRow *changed = one_contact(update_set(call, &set), id);
+	CommandId	command;
+	const CbRow *changed;
 
+	/* so that the UPDATE is this command */
+	CommandCounterIncrement();
+	command = GetCurrentCommandId(false);
+	changed = one_contact(update_set(call, &set), id);
 	if (!changed)
 		return false;
 	if (!is_stamped)
-		cb_not_set_up(NameStr(call->schema->name),
-					  "The audit trigger on \"contacts\" did not fire: it is missing or disabled.");
+		not_stamped(call);
 	*contact = *changed;
 	/* another BEFORE trigger may have had its own idea */
 	if (status_of(call, contact) != change->to)
 		change_refused(id);
-	/* what has written since, an AFTER trigger, may have changed or deleted the row */
-	if (GetCurrentCommandId(false) > set.last_command + 1)
+	/* what has written meanwhile, a trigger, may have changed or deleted the row afterwards */
+	if (GetCurrentCommandId(false) > command + 1)
 		*contact = cb_read_contact(call, id, false);
 	return true;
 }
@@ -179,11 +193,15 @@ cb_change_contact(const CbCall *call, const CbChange *change, Datum id)
 {
 	CbRow		contact;
 
-	if (NameStr(call->schema->labels[change->to])[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the status of contacts has no word for this"),
-				 errdetail("There is none for %s.", cb_status_name(change->to))));
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (((CbStatus) status == change->to || cb_statuses[change->to].verb_starts_from & CB_IS(status)) &&
+			NameStr(call->schema->labels[status])[0] == '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("the status of contacts has no word for this"),
+					 errdetail("There is none for %s.", cb_status_name(status))));
+	}
 	for (int tries = 1; !try_change(call, change, id, &contact); tries++)
 	{
 		/* nothing was changed: see why, in the row as it is now */

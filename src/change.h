@@ -16,20 +16,18 @@
 /*
  * The contacts that an UPDATE of ours is changing, for exactly the time that it
  * runs.  A row that the audit trigger meets is one of them when its relation is
- * contacts, a partition or beside it, it has one of the ids, and the trigger is
- * fired by that UPDATE, not by one that another trigger has made meanwhile.
+ * the table or a part of it, it has one of the ids, and the trigger is fired by
+ * that UPDATE, not by one that another trigger has made meanwhile.
  */
 typedef struct CbSetAtWork
 {
 	struct CbSetAtWork *outer;	/* of the call within which this one is made */
 	const CbChange *change;
 	Oid			relid;			/* of the table of contacts */
-	Oid			schema;			/* that this is in */
 	int			trigger_depth;	/* at the call */
 	int			nids;
 	const Datum *ids;			/* text, as the column shows them, sorted */
 	bool	   *is_stamped;		/* by the trigger, for each id */
-	CommandId	last_command;	/* that was current when the trigger fired last */
 } CbSetAtWork;
 
 extern CbSetAtWork *cb_set_at_work;

@@ -13,6 +13,7 @@
 #include "common/jsonapi.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/syscache.h"
 
 /* 18 spells it like C11, in front of the declaration. */
@@ -40,6 +41,11 @@ typedef SysCacheIdentifier CbCacheId;
 typedef int CbCacheId;
 #endif
 
+/* 17 has another name for it. */
+#if PG_VERSION_NUM < 170000
+#define SearchPathMatchesCurrentEnvironment OverrideSearchPathMatchesCurrent
+#endif
+
 /* 17 can put the lexer's state into memory of the caller's; NULL allocates it. */
 #if PG_VERSION_NUM < 170000
 #define makeJsonLexContextCstringLen(lex, json, len, encoding, need_escapes) \
@@ -53,6 +59,23 @@ typedef int CbCacheId;
 #else
 #define JSON_ACTION_RESULT JsonParseErrorType
 #define JSON_ACTION_DONE() return JSON_SUCCESS
+#endif
+
+/* 16 lets others look at a setting. */
+#if PG_VERSION_NUM < 160000
+static inline struct config_generic *
+find_option(const char *name, bool create_placeholders pg_attribute_unused(),
+			bool skip_errors pg_attribute_unused(), int elevel pg_attribute_unused())
+{
+	struct config_generic **settings = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+	{
+		if (pg_strcasecmp(settings[i]->name, name) == 0)
+			return settings[i];
+	}
+	return NULL;
+}
 #endif
 
 /* 16 has one ownership check for every kind of object. */

@@ -133,12 +133,12 @@ CbObject	cb_objects[CB_NOBJECTS] = {
  * even when all contacts of a page are blocked in one transaction.
  */
 CbRelationInfo cb_relations[CB_NRELATIONS] = {
-	[CB_ACCOUNTS] = {.name = "accounts", .options = ""},
-	[CB_USERS] = {.name = "users", .options = ""},
-	[CB_ACCOUNT_USERS] = {.name = "account_users", .options = ""},
-	[CB_CATEGORIES] = {.name = "categories", .options = ""},
-	[CB_CONTACTS] = {.name = "contacts", .options = " WITH (fillfactor = 40)"},
-	[CB_CONTACT_OPT_OUTS] = {.name = "contact_opt_outs", .options = ""}
+	[CB_ACCOUNTS] = {.name = "accounts"},
+	[CB_USERS] = {.name = "users"},
+	[CB_ACCOUNT_USERS] = {.name = "account_users"},
+	[CB_CATEGORIES] = {.name = "categories"},
+	[CB_CONTACTS] = {.name = "contacts", .options = "fillfactor = 40"},
+	[CB_CONTACT_OPT_OUTS] = {.name = "contact_opt_outs"}
 };
 
 int			cb_ncolumns = 0;

@@ -108,7 +108,7 @@ typedef struct CbColumn
 typedef struct CbRelationInfo
 {
 	const char *name;
-	const char *options;		/* the rest of CREATE TABLE */
+	const char *options;		/* storage parameters, or NULL */
 
 	/* derived at load */
 	int			first;			/* number of the first column among those of all relations */

@@ -13,10 +13,8 @@
 
 #include "access/attnum.h"
 #include "access/relation.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
@@ -30,6 +28,7 @@
 
 #include "compat.h"
 #include "relations.h"
+#include "trigger.h"
 
 /* A database has one extension, and so one schema. */
 static CbSchema *known = NULL;
@@ -56,9 +55,10 @@ relation_changed(Datum arg pg_attribute_unused(), Oid relid)
 		changes++;
 }
 
+/* the schema, or a word of an enum */
 static void
-schema_renamed(Datum arg pg_attribute_unused(), CbCacheId cacheid pg_attribute_unused(),
-			   uint32 hashvalue pg_attribute_unused())
+name_changed(Datum arg pg_attribute_unused(), CbCacheId cacheid pg_attribute_unused(),
+			 uint32 hashvalue pg_attribute_unused())
 {
 	changes++;
 }
@@ -74,115 +74,6 @@ cb_get_schema(FunctionCallInfo fcinfo, char **name)
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("the called function does not exist any more")));
 	return schema;
-}
-
-void
-cb_not_set_up(const char *schema_name, const char *detail)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("contact_block is not set up"),
-			 errdetail_internal("%s", detail),
-			 errhint("Run SELECT %s.contact_block_setup().", quote_identifier(schema_name))));
-}
-
-bool
-cb_is_audited(const CbColumn *column)
-{
-	return column->kind == CB_ID || column->kind == CB_STATUS ||
-		column->kind == CB_REASON || column->kind == CB_EVENT;
-}
-
-/* Raise 55000 for an argument of the audit trigger, and say what there can be. */
-static void
-bad_argument(const Trigger *trigger, const char *argument, const char *what)
-{
-	StringInfoData allowed;
-
-	initStringInfo(&allowed);
-	for (int place = 0; place < cb_relations[CB_CONTACTS].ncolumns; place++)
-	{
-		if (cb_is_audited(&cb_relations[CB_CONTACTS].columns[place]))
-			appendStringInfo(&allowed, "%s, ", cb_relations[CB_CONTACTS].columns[place].name);
-	}
-	for (int status = 0; status < CB_NSTATUSES; status++)
-		appendStringInfo(&allowed, "%s, ", cb_statuses[status].name);
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("an argument of the audit trigger is not valid"),
-			 errdetail("Argument \"%s\" of trigger \"%s\" %s.", argument, trigger->tgname, what),
-			 errhint("An argument is a name, \"=\" and what the table calls it. The names are %sand ignore.",
-					 allowed.data)));
-}
-
-/* The name that an argument is about: where it is in names, NULL if it is none. */
-static const char **
-find_name(CbNames *names, const char *name)
-{
-	const CbRelationInfo *contacts = &cb_relations[CB_CONTACTS];
-
-	for (int place = 0; place < contacts->ncolumns; place++)
-	{
-		if (cb_is_audited(&contacts->columns[place]) && strcmp(contacts->columns[place].name, name) == 0)
-			return &names->columns[place];
-	}
-	for (int status = 0; status < CB_NSTATUSES; status++)
-	{
-		if (strcmp(cb_statuses[status].name, name) == 0)
-			return &names->labels[status];
-	}
-	return NULL;
-}
-
-void
-cb_read_arguments(const Trigger *trigger, CbNames *names)
-{
-	const CbRelationInfo *contacts = &cb_relations[CB_CONTACTS];
-
-	names->ignored = NIL;
-	names->columns = (const char **) palloc0(contacts->ncolumns * sizeof(char *));
-	memset(names->labels, 0, sizeof(names->labels));
-	for (int i = 0; i < trigger->tgnargs; i++)
-	{
-		char	   *name = pstrdup(trigger->tgargs[i]);
-		char	   *value = strchr(name, '=');
-		const char **slot;
-
-		if (!value || value == name || value[1] == '\0')
-			bad_argument(trigger, trigger->tgargs[i], "has no name on one side");
-		*value++ = '\0';
-		if (strlen(value) >= NAMEDATALEN)
-			bad_argument(trigger, trigger->tgargs[i], "is too long");
-		if (strcmp(name, "ignore") == 0)
-		{
-			names->ignored = lappend(names->ignored, value);
-			continue;
-		}
-		slot = find_name(names, name);
-		if (!slot)
-			bad_argument(trigger, trigger->tgargs[i], "names nothing");
-		else if (*slot)
-			bad_argument(trigger, trigger->tgargs[i], "names something twice");
-		else
-			*slot = value;
-	}
-
-	for (int place = 0; place < contacts->ncolumns; place++)
-	{
-		if (!names->columns[place])
-			names->columns[place] = contacts->columns[place].name;
-	}
-	for (int status = 0; status < CB_NSTATUSES; status++)
-	{
-		if (!names->labels[status])
-			names->labels[status] = cb_statuses[status].name;
-		for (int other = 0; other < status; other++)
-		{
-			if (strcmp(names->labels[other], names->labels[status]) == 0)
-				bad_argument(trigger, psprintf("%s=%s", cb_statuses[status].name, names->labels[status]),
-							 "is another status, too");
-		}
-	}
 }
 
 bool
@@ -205,24 +96,6 @@ cb_find_label(const CbSchema *schema, const char *label)
 	while (status < CB_NSTATUSES && strcmp(NameStr(schema->labels[status]), label) != 0)
 		status++;
 	return (CbStatus) status;
-}
-
-Oid
-cb_trigger_function(Oid schema)
-{
-	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("contact_audit"),
-						   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
-}
-
-const Trigger *
-cb_find_trigger(Relation rel, Oid function)
-{
-	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
-	{
-		if (rel->trigdesc->triggers[i].tgfoid == function)
-			return &rel->trigdesc->triggers[i];
-	}
-	return NULL;
 }
 
 Oid
@@ -373,7 +246,7 @@ look_at_trigger(CbSchema *schema)
 	schema->contacts_table = relid;
 	if (rel->rd_rel->relkind == RELKIND_VIEW)
 	{
-		schema->contacts_table = cb_table_under(rel, NULL);
+		schema->contacts_table = known->contacts_table = cb_table_under(rel, NULL);
 		relation_close(rel, NoLock);
 		rel = OidIsValid(schema->contacts_table) ?
 			relation_open(schema->contacts_table, AccessShareLock) : NULL;
@@ -410,9 +283,10 @@ look_at_schema(FunctionCallInfo fcinfo)
 		Oid			relid = get_relname_relid(relation->name, schema->oid);
 
 		if (!OidIsValid(relid))
-			cb_not_set_up(name, psprintf("Relation \"%s\" does not exist in schema \"%s\".",
-										 relation->name, name));
-		schema->relids[i] = relid;
+			cb_not_set_up(psprintf("Relation \"%s\" does not exist in schema \"%s\".", relation->name, name),
+						  psprintf("Run SELECT %s.contact_block_setup().", quote_identifier(name)));
+		/* of what changes from here on we hear */
+		schema->relids[i] = known->relids[i] = relid;
 		for (int place = 0; place < relation->ncolumns; place++)
 		{
 			AttrNumber	number = get_attnum(relid, relation->columns[place].name);
@@ -440,7 +314,8 @@ know_schema(FunctionCallInfo fcinfo)
 	{
 		known = (CbSchema *) MemoryContextAllocZero(TopMemoryContext, schema_size());
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, schema_renamed, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, name_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(ENUMTYPOIDNAME, name_changed, (Datum) 0);
 	}
 	/* a change that is heard of while we look is one to look at next time */
 	changes_now = changes;

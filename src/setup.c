@@ -1,8 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * setup.c
- *	  Set-up: make the relations that are missing, look at those that are
- *	  there, and put the audit trigger on contacts.
+ *	  Set-up: look at the relations that are there, make those that are
+ *	  missing, and put the audit trigger on contacts.
+ *
+ * Whatever could make a call fail or a write go wrong later is found here, all
+ * of it told in one error: the finding in the DETAIL, the SQL that mends it in
+ * the HINT.  What works but is worth knowing is a NOTICE.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,27 +14,55 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
-#include "utils/relcache.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
-#include "relations.h"
+#include "statements.h"
+#include "trigger.h"
 
-/* It sorts behind the names that users give, so that it fires last. */
-#define TRIGGER_NAME "zzz_contact_audit"
+/* A stamp needs so many digits behind the second. */
+#define STAMP_DIGITS 3
+
+/* How many statuses an error shows. */
+#define MAX_SHOWN 5
+
+/* What was found; a line each. */
+typedef struct Findings
+{
+	StringInfoData detail;
+	StringInfoData hint;
+	bool		is_foreign;		/* something is somebody else's */
+} Findings;
+
+/* A relation as it is found. */
+typedef struct Found
+{
+	const CbRelationInfo *info;
+	Oid			relid;			/* InvalidOid: it is not there */
+	char	   *name;			/* qualified */
+	bool		is_view;
+	Oid			table;			/* of contacts that are a view the table under it, else the same */
+	char	   *table_name;
+	AttrNumber *numbers;		/* of its columns, by place */
+	AttrNumber *table_numbers;	/* of the same in the table; InvalidAttrNumber if they are more than that */
+} Found;
 
 static void
 execute(const char *sql)
@@ -39,6 +71,22 @@ execute(const char *sql)
 
 	if (rc < 0)
 		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+}
+
+/* The value in a row of what was executed last, NULL for null. */
+static char *
+result_value(uint64 row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+/* Append a column as it stands in CREATE TABLE. */
+static void
+append_column(StringInfo sql, const CbColumn *column)
+{
+	appendStringInfo(sql, "%s %s", column->name, column->type);
+	if (column->constraint)
+		appendStringInfo(sql, " %s", column->constraint);
 }
 
 /*
@@ -53,13 +101,6 @@ schema_changed(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("another session changed the schema of contact_block during its set-up")));
-}
-
-/* "schema.name", quoted where needed */
-static char *
-qualified(Oid schema, const char *name)
-{
-	return quote_qualified_identifier(get_namespace_name(schema), name);
 }
 
 /*
@@ -90,16 +131,220 @@ find_relation(Oid schema, const CbRelationInfo *relation, bool *foreign)
 	}
 }
 
+static void
+find(Findings *findings, const char *detail, const char *hint)
+{
+	appendStringInfo(&findings->detail, "%s\n", detail);
+	appendStringInfo(&findings->hint, "%s\n", hint);
+}
+
+static const char *
+column_name(const Found *found, int place)
+{
+	return found->info->columns[place].name;
+}
+
+/* The name of a column in the table under contacts, where it is one. */
+static const char *
+table_column_name(const Found *found, int place)
+{
+	return quote_identifier(get_attname(found->table, found->table_numbers[place], false));
+}
+
+/* What to run for an action on a column. */
+static char *
+alter_column(const Found *found, int place, const char *action)
+{
+	if (found->is_view && found->table_numbers[place] == InvalidAttrNumber)
+		return psprintf("Change column %s in the definition of the view %s.", column_name(found, place), found->name);
+	return psprintf("ALTER TABLE %s ALTER COLUMN %s %s;", found->table_name, table_column_name(found, place), action);
+}
+
 /*
- * Can a foreign key refer to the id of this relation?  A user's own relation
- * may be a view or unlogged, or have another key, type or notion of equality.
+ * Find the columns of a relation, and of the table under contacts.
+ */
+static void
+find_columns(Found *found)
+{
+	Size		size = found->info->ncolumns * sizeof(AttrNumber);
+	Relation	rel = relation_open(found->relid, NoLock);
+	List	   *targets = NIL;
+
+	if (found->is_view && OidIsValid(found->table))
+		targets = get_view_query(rel)->targetList;
+	found->numbers = (AttrNumber *) palloc0(size);
+	found->table_numbers = (AttrNumber *) palloc0(size);
+	for (int place = 0; place < found->info->ncolumns; place++)
+	{
+		AttrNumber	number = get_attnum(found->relid, column_name(found, place));
+		TargetEntry *target;
+
+		found->numbers[place] = number;
+		if (!found->is_view)
+			found->table_numbers[place] = number;
+		if (number == InvalidAttrNumber || number > list_length(targets))
+			continue;
+		target = list_nth_node(TargetEntry, targets, number - 1);
+		if (IsA(target->expr, Var) && ((Var *) target->expr)->varattno > 0)
+			found->table_numbers[place] = ((Var *) target->expr)->varattno;
+	}
+	relation_close(rel, NoLock);
+}
+
+/*
+ * Columns that are missing, in one line.
+ */
+static void
+check_columns(const Found *found, Findings *findings)
+{
+	StringInfoData detail;
+	StringInfoData hint;
+	int			nmissing = 0;
+
+	initStringInfo(&detail);
+	initStringInfo(&hint);
+	for (int place = 0; place < found->info->ncolumns; place++)
+	{
+		if (found->numbers[place] != InvalidAttrNumber)
+			continue;
+		if (nmissing++ == 0)
+		{
+			appendStringInfo(&detail, "%s lacks", found->name);
+			appendStringInfo(&hint, found->is_view ? "Add the columns to the definition of the view %s." :
+							 "ALTER TABLE %s", found->name);
+		}
+		appendStringInfo(&detail, "%s %s", nmissing > 1 ? "," : "", column_name(found, place));
+		if (!found->is_view)
+		{
+			appendStringInfoString(&hint, nmissing > 1 ? ", ADD COLUMN " : " ADD COLUMN ");
+			append_column(&hint, &found->info->columns[place]);
+		}
+	}
+	if (nmissing > 0)
+		find(findings, psprintf("%s.", detail.data), found->is_view ? hint.data : psprintf("%s;", hint.data));
+}
+
+static bool
+is_string(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID;
+}
+
+static bool
+is_id_type(Oid type)
+{
+	return is_string(type) || type == UUIDOID || type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
+/*
+ * The type of a column, and what else it must be or not be.  Returns whether it
+ * fits.
  */
 static bool
-can_be_referenced(Oid relid)
+check_type(const Found *found, int place, Findings *findings)
 {
-	Relation	rel = relation_open(relid, NoLock);
-	Form_pg_attribute id = TupleDescAttr(RelationGetDescr(rel), get_attnum(relid, "id") - 1);
-	bool		can_be = false;
+	const CbColumn *column = &found->info->columns[place];
+	Relation	rel = relation_open(found->relid, NoLock);
+	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), found->numbers[place] - 1);
+	bool		is_time = strcmp(column->read_as, "timestamptz") == 0;
+	int32		typmod = attribute->atttypmod;
+	Oid			type = getBaseTypeAndTypmod(attribute->atttypid, &typmod);
+	const char *should_be = NULL;
+
+	if (column->is_key || column->references != CB_NO_RELATION)
+	{
+		if (!is_id_type(type))
+			should_be = "text COLLATE \"C\"";
+		else if (OidIsValid(attribute->attcollation) && !get_collation_isdeterministic(attribute->attcollation))
+			should_be = psprintf("%s COLLATE \"C\"", format_type_be(type));
+	}
+	else if (is_time)
+	{
+		if ((type != TIMESTAMPTZOID && type != TIMESTAMPOID) || (typmod >= 0 && typmod < STAMP_DIGITS))
+			should_be = type == TIMESTAMPOID ? "timestamp" : "timestamptz";
+	}
+	else if (column->kind == CB_STATUS)
+	{
+		if (!is_id_type(type) && !type_is_enum(type))
+			should_be = "text";
+	}
+	else if (column->kind == CB_REASON || column->kind == CB_EVENT)
+	{
+		char		category;
+		bool		is_preferred;
+
+		get_type_category_preferred(type, &category, &is_preferred);
+		if (category != TYPCATEGORY_STRING && (column->kind == CB_REASON || !is_id_type(type)))
+			should_be = "text";
+	}
+	if (should_be)
+		find(findings, psprintf("%s.%s is of type %s%s.", found->name, column->name,
+								format_type_with_typemod(attribute->atttypid, attribute->atttypmod),
+								strstr(should_be, "COLLATE") && is_id_type(type) ?
+								" with a nondeterministic collation" : ""),
+			 alter_column(found, place, psprintf("TYPE %s USING %s::%s", should_be,
+												 found->table_numbers[place] == InvalidAttrNumber ? column->name :
+												 table_column_name(found, place),
+												 should_be)));
+	relation_close(rel, NoLock);
+	return should_be == NULL;
+}
+
+/* Is the column one of contacts that has to be null in some statuses? */
+static bool
+has_to_be_nullable(int place)
+{
+	const CbProperty *events = cb_objects[CB_CONTACT_AUDIT].properties;
+
+	if (place == cb_contact_place(CB_REASON))
+		return true;
+	/* an INSERT stamps "updated", too, where that must not be null */
+	for (int event = 0; event < CB_NEVENTS; event++)
+	{
+		if (place == events[event].place || place == events[event].place + 1)
+			return !events[event].not_null && event != CB_UPDATED;
+	}
+	return false;
+}
+
+/*
+ * What the trigger writes must be a plain column that takes it.  Returns
+ * whether it is a plain column.
+ */
+static bool
+check_audited(const Found *found, int place, Findings *findings)
+{
+	const char *name = column_name(found, place);
+	Relation	table;
+	Form_pg_attribute attribute;
+
+	if (found->table_numbers[place] == InvalidAttrNumber)
+	{
+		find(findings, psprintf("%s.%s is no plain column of a table.", found->name, name),
+			 psprintf("Change column %s in the definition of the view %s.", name, found->name));
+		return false;
+	}
+	table = relation_open(found->table, NoLock);
+	attribute = TupleDescAttr(RelationGetDescr(table), found->table_numbers[place] - 1);
+	if (attribute->attgenerated != '\0')
+		find(findings, psprintf("%s.%s is generated.", found->table_name, table_column_name(found, place)),
+			 alter_column(found, place, "DROP EXPRESSION"));
+	if (attribute->attnotnull && has_to_be_nullable(place))
+		find(findings, psprintf("%s.%s must not be null, but has to be in some statuses.",
+								found->table_name, table_column_name(found, place)),
+			 alter_column(found, place, "DROP NOT NULL"));
+	relation_close(table, NoLock);
+	return true;
+}
+
+/*
+ * Is there an index that keeps the column unique, by which rows can be found
+ * and foreign keys can refer to it?
+ */
+static bool
+has_unique_index(Relation rel, AttrNumber number)
+{
+	bool		found = false;
 	ListCell   *lc;
 
 	foreach(lc, RelationGetIndexList(rel))
@@ -107,209 +352,474 @@ can_be_referenced(Oid relid)
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 		Form_pg_index key = index->rd_index;
 
-		can_be |= key->indnkeyatts == 1 && key->indkey.values[0] == id->attnum &&
+		found |= key->indnkeyatts == 1 && key->indkey.values[0] == number &&
 			key->indisunique && key->indimmediate && key->indisvalid &&
 			RelationGetIndexPredicate(index) == NIL;
 		index_close(index, NoLock);
 	}
-	can_be = can_be && rel->rd_rel->relkind != RELKIND_MATVIEW &&
-		rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT &&
-		id->atttypid == TEXTOID && get_collation_isdeterministic(id->attcollation);
-	relation_close(rel, NoLock);
-	return can_be;
+	return found;
 }
 
-/*
- * Has this transaction made the relation, with all its indexes (an event
- * trigger may have added one), and with as many foreign keys to the other
- * relations?  One to a partitioned table has companions for the partitions.
- */
-static bool
-is_as_made(Oid relid, int nindexes, int nreferences, const Oid *relids)
-{
-	Relation	rel = relation_open(relid, AccessShareLock);
-	bool		as_made = rel->rd_createSubid != InvalidSubTransactionId &&
-		list_length(RelationGetIndexList(rel)) >= nindexes;
-	ListCell   *lc;
-
-	foreach(lc, RelationGetFKeyList(rel))
-	{
-		for (int i = 0; i < CB_NRELATIONS; i++)
-			nreferences -= lfirst_node(ForeignKeyCacheInfo, lc)->confrelid == relids[i];
-	}
-	relation_close(rel, NoLock);
-	return as_made && nreferences == 0;
-}
-
-/* Append a column as it stands in CREATE TABLE. */
 static void
-append_column(StringInfo sql, const CbColumn *column)
+check_unique(const Found *found, Findings *findings)
 {
-	appendStringInfo(sql, "%s %s", column->name, column->type);
-	if (column->constraint)
-		appendStringInfo(sql, " %s", column->constraint);
+	Relation	rel = relation_open(found->table, NoLock);
+	char		kind = rel->rd_rel->relkind;
+
+	const char *id = found->table_numbers[0] == InvalidAttrNumber ? column_name(found, 0) : table_column_name(found, 0);
+
+	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_MATVIEW) &&
+		(found->table_numbers[0] == InvalidAttrNumber || !has_unique_index(rel, found->table_numbers[0])))
+		find(findings, psprintf("%s has no unique index on %s alone.", found->table_name, id),
+			 psprintf("CREATE UNIQUE INDEX ON %s (%s);", found->table_name, id));
+	relation_close(rel, NoLock);
 }
-
-/*
- * Make a relation, when those that it refers to are there; its OID becomes one
- * of relids.
- */
-static void
-create_relation(Oid schema, CbRelation number, Oid *relids)
-{
-	const CbRelationInfo *relation = &cb_relations[number];
-	int			nindexes = 1;
-	int			nreferences = 0;
-	StringInfoData sql;
-	StringInfoData key;
-
-	initStringInfo(&sql);
-	initStringInfo(&key);
-	appendStringInfo(&sql, "CREATE TABLE %s (", qualified(schema, relation->name));
-	for (int place = 0; place < relation->ncolumns; place++)
-	{
-		const CbColumn *column = &relation->columns[place];
-
-		append_column(&sql, column);
-		appendStringInfo(&sql, "%s, ", column->not_null ? " NOT NULL" : "");
-		if (column->is_key)
-			appendStringInfo(&key, "%s%s", key.len > 0 ? ", " : "", column->name);
-		if (column->references != CB_NO_RELATION && can_be_referenced(relids[column->references]))
-		{
-			appendStringInfo(&sql, "FOREIGN KEY (%s) REFERENCES %s (id), ", column->name,
-							 qualified(schema, cb_relations[column->references].name));
-			nreferences++;
-		}
-	}
-	appendStringInfo(&sql, "PRIMARY KEY (%s))%s", key.data, relation->options);
-	execute(sql.data);
-
-	/* PostgreSQL makes no index for a foreign key; the primary key is one for its first column */
-	for (int place = 1; place < relation->ncolumns; place++)
-	{
-		if (relation->columns[place].references == CB_NO_RELATION)
-			continue;
-		execute(psprintf("CREATE INDEX ON %s (%s)", qualified(schema, relation->name),
-						 relation->columns[place].name));
-		nindexes++;
-	}
-
-	relids[number] = get_relname_relid(relation->name, schema);
-	if (!OidIsValid(relids[number]) ||
-		!is_as_made(relids[number], nindexes, nreferences, relids))
-		schema_changed();
-}
-
-/* What keeps existing relations from being used, and what to do about it; a line each. */
-typedef struct Findings
-{
-	StringInfoData detail;
-	StringInfoData hint;
-	bool		is_foreign;		/* one of them is that a relation is somebody else's */
-} Findings;
 
 /*
  * A row that an UPDATE moves to another partition is deleted and inserted, and
- * stamped as a new one.  The id does not change.
+ * stamped as a new one.  The id does not change.  Returns whether it is the key.
  */
-static void
-check_partitioning(Oid relid, Findings *findings)
+static bool
+check_partitioning(const Found *found, Findings *findings)
 {
+	int			before = findings->detail.len;
+	const char *id = found->table_numbers[0] == InvalidAttrNumber ? column_name(found, 0) :
+		get_attname(found->table, found->table_numbers[0], false);
 	ListCell   *lc;
 
-	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	foreach(lc, find_all_inheritors(found->table, AccessShareLock, NULL))
 	{
 		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
 		PartitionKey key = RelationGetPartitionKey(rel);
-		char	   *name = qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
+		char	   *name = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
 
-		if (key && (key->partnatts != 1 ||
-					key->partattrs[0] != get_attnum(RelationGetRelid(rel), "id")))
-		{
-			appendStringInfo(&findings->detail, "%s is partitioned by another key than id.\n", name);
-			appendStringInfo(&findings->hint, "Partition %s by id.\n", name);
-		}
+		/* an expression has the number of a column that is not there */
+		if (key && (key->partnatts != 1 || key->partattrs[0] == InvalidAttrNumber ||
+					key->partattrs[0] != get_attnum(RelationGetRelid(rel), id)))
+			find(findings, psprintf("%s is partitioned by another key than %s.", name, id),
+				 psprintf("Partition %s by %s.", name, id));
 		relation_close(rel, NoLock);
+	}
+	return findings->detail.len == before;
+}
+
+/* Append an argument of the trigger where the table has another name than the contract. */
+static void
+append_argument(StringInfo arguments, const char *name, const char *own)
+{
+	if (strcmp(name, own) != 0)
+		appendStringInfo(arguments, "%s%s", arguments->len > 0 ? ", " : "",
+						 quote_literal_cstr(psprintf("%s=%s", name, own)));
+}
+
+/* What the table of contacts calls the statuses, as far as that can be told. */
+typedef enum Spelling
+{
+	SPELLED_AS_IS,
+	SPELLED_LOW,
+	SPELLED_HIGH,
+	NSPELLINGS
+} Spelling;
+
+static char *
+spell(CbStatus status, Spelling spelling)
+{
+	const char *name = cb_statuses[status].name;
+
+	return spelling == SPELLED_LOW ? asc_tolower(name, strlen(name)) :
+		spelling == SPELLED_HIGH ? asc_toupper(name, strlen(name)) : pstrdup(name);
+}
+
+/* The CREATE TRIGGER that fits the table's names; of the labels those that are not NULL. */
+static char *
+trigger_text(const Found *contacts, Oid schema, const char *const *labels)
+{
+	StringInfoData arguments;
+
+	initStringInfo(&arguments);
+	for (int place = 0; place < contacts->info->ncolumns; place++)
+	{
+		if (cb_is_audited(&contacts->info->columns[place]) && contacts->table_numbers[place] != InvalidAttrNumber)
+			append_argument(&arguments, column_name(contacts, place),
+							get_attname(contacts->table, contacts->table_numbers[place], false));
+	}
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (labels[status])
+			append_argument(&arguments, cb_statuses[status].name, labels[status]);
+	}
+	return psprintf("CREATE TRIGGER " CB_TRIGGER_NAME " BEFORE INSERT OR UPDATE ON %s"
+					" FOR EACH ROW EXECUTE FUNCTION %s(%s);",
+					contacts->table_name, cb_qualified(schema, "contact_audit"), arguments.data);
+}
+
+/* The same behind a DROP TRIGGER, if there is one already. */
+static char *
+new_trigger_text(const Found *contacts, Oid schema, const Trigger *trigger, const char *const *labels)
+{
+	char	   *text = trigger_text(contacts, schema, labels);
+
+	return trigger ? psprintf("DROP TRIGGER %s ON %s; %s", quote_identifier(trigger->tgname),
+							  contacts->table_name, text) : text;
+}
+
+/* All statuses so spelled, NULL for one that the column cannot hold. */
+static void
+spell_all(Oid status_type, Spelling spelling, const char **labels)
+{
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		labels[status] = spell(status, spelling);
+		if (!cb_can_hold(status_type, labels[status]))
+			labels[status] = NULL;
 	}
 }
 
 /*
- * Look at an existing relation's kind and columns.  It is locked against
- * changes until the end of the transaction.
+ * May a row have this status, by the CHECK constraints that are about nothing
+ * else?
+ */
+static bool
+is_allowed(const Found *contacts, int place, const char *label)
+{
+	const char *column = table_column_name(contacts, place);
+	char	   *type = format_type_extended(get_atttype(contacts->table, contacts->table_numbers[place]), -1,
+											FORMAT_TYPE_FORCE_QUALIFY);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	execute(psprintf("SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint"
+					 " WHERE conrelid = %u AND contype = 'c' AND conkey = '{%d}'",
+					 contacts->table, contacts->table_numbers[place]));
+	appendStringInfo(&sql, "SELECT coalesce(true");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		appendStringInfo(&sql, " AND coalesce(%s, true)", result_value(i, 1));
+	appendStringInfo(&sql, ", true) FROM (SELECT %s::%s AS %s) AS status", quote_literal_cstr(label), type, column);
+	execute(sql.data);
+	return SPI_processed == 1 && strcmp(result_value(0, 1), "t") == 0;
+}
+
+/* The first spelling in which the column can hold what it must, NSPELLINGS if there is none. */
+static Spelling
+find_spelling(const Found *contacts, int place, Oid status_type)
+{
+	static const CbStatus needed[] = {CB_ACTIVE, CB_BLOCKED};
+	int			spelling;
+
+	for (spelling = 0; spelling < NSPELLINGS; spelling++)
+	{
+		bool		fits = true;
+
+		for (size_t i = 0; i < lengthof(needed) && fits; i++)
+		{
+			const char *label = spell(needed[i], spelling);
+
+			fits = cb_can_hold(status_type, label) && is_allowed(contacts, place, label);
+		}
+		if (fits)
+			break;
+	}
+	return (Spelling) spelling;
+}
+
+/* The labels as a list of literals */
+static char *
+list_labels(const char *const *labels)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (labels[status])
+			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", quote_literal_cstr(labels[status]));
+	}
+	return list.data;
+}
+
+/*
+ * Rows that are in no status, or deleted without being Deleted.  The labels are
+ * what the trigger calls the statuses.
  */
 static void
-check_relation(Oid schema, CbRelation number, Oid relid, Findings *findings)
+check_rows(const Found *contacts, Oid schema, int place, Oid status_type,
+		   const char *const *labels, const Trigger *trigger, Findings *findings)
 {
-	const CbRelationInfo *relation = &cb_relations[number];
-	char	   *name = qualified(schema, relation->name);
-	char		kind = get_rel_relkind(relid);
-	bool		is_view = kind == RELKIND_VIEW || kind == RELKIND_MATVIEW;
-	int			nmissing = 0;
+	const char *status = table_column_name(contacts, place);
+	const char *deleted_at = table_column_name(contacts, cb_objects[CB_CONTACT_AUDIT].properties[CB_BECAME_DELETED].place);
+	const char *list = list_labels(labels);
+	StringInfoData shown;
+	bool		is_spelled[NSPELLINGS] = {false};	/* is some of it so? */
+	bool		is_all_spelled[NSPELLINGS] = {true, true, true};
+	const char *active = quote_literal_cstr(labels[CB_ACTIVE]);
+	const char *words = "";
+	const char *trigger_hint = "";
 
-	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE &&
-		(number == CB_CONTACTS || (!is_view && kind != RELKIND_FOREIGN_TABLE)))
+	initStringInfo(&shown);
+	execute(psprintf("SELECT status, sum(count(*)) OVER () FROM (SELECT %s::text AS status FROM %s) AS contacts"
+					 " WHERE (status = ANY (ARRAY[%s])) IS NOT TRUE GROUP BY status ORDER BY status COLLATE \"C\" LIMIT %d",
+					 status, contacts->table_name, list, MAX_SHOWN));
+	if (SPI_processed > 0)
 	{
-		appendStringInfo(&findings->detail, "%s is not %s.\n", name,
-						 number == CB_CONTACTS ? "an ordinary or partitioned table" : "a table or view");
-		appendStringInfo(&findings->hint, "Rename %s or move it to another schema.\n", name);
+		char	   *count = result_value(0, 2);
+
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			char	   *value = result_value(i, 1);
+
+			appendStringInfo(&shown, "%s%s", i > 0 ? ", " : "", value ? quote_literal_cstr(value) : "null");
+			for (int spelling = SPELLED_LOW; spelling < NSPELLINGS; spelling++)
+			{
+				bool		is_known = false;
+
+				for (int known = 0; known < CB_NSTATUSES; known++)
+					is_known |= value && strcmp(value, spell(known, spelling)) == 0;
+				is_spelled[spelling] |= is_known;
+				is_all_spelled[spelling] &= is_known;
+			}
+		}
+		words = list;
+		for (int spelling = SPELLED_LOW; spelling < NSPELLINGS && is_string(status_type); spelling++)
+		{
+			const char *spelled[CB_NSTATUSES];
+
+			if (!is_spelled[spelling])
+				continue;
+			spell_all(status_type, spelling, spelled);
+			trigger_hint = new_trigger_text(contacts, schema, trigger, spelled);
+			active = quote_literal_cstr(spelled[CB_ACTIVE]);
+			words = list_labels(spelled);
+			if (is_all_spelled[spelling])
+				active = NULL;
+			break;
+		}
+		find(findings, psprintf("%s has %s rows whose %s is none of %s: %s.", contacts->table_name, count,
+								status, list, shown.data),
+			 psprintf("%s%s%s", !active ? "" :
+					  psprintf("UPDATE %s SET %s = %s WHERE (%s::text = ANY (ARRAY[%s])) IS NOT TRUE;",
+							   contacts->table_name, status, active, status, words),
+					  active && trigger_hint[0] != '\0' ? " " : "", trigger_hint));
 		return;
 	}
 
-	for (int place = 0; place < relation->ncolumns; place++)
-	{
-		const CbColumn *column = &relation->columns[place];
-
-		if (get_attnum(relid, column->name) != InvalidAttrNumber)
-			continue;
-		if (nmissing++ == 0)
-		{
-			appendStringInfo(&findings->detail, "%s lacks", name);
-			appendStringInfo(&findings->hint,
-							 is_view ? "Add the columns to the definition of the view %s." : "ALTER TABLE %s", name);
-		}
-		appendStringInfo(&findings->detail, "%s %s", nmissing > 1 ? "," : "", column->name);
-		if (!is_view)
-		{
-			appendStringInfoString(&findings->hint, nmissing > 1 ? ", ADD COLUMN " : " ADD COLUMN ");
-			append_column(&findings->hint, column);
-		}
-	}
-	if (nmissing > 0)
-	{
-		appendStringInfoString(&findings->detail, ".\n");
-		appendStringInfoString(&findings->hint, is_view ? "\n" : ";\n");
-	}
-	if (kind == RELKIND_PARTITIONED_TABLE && number == CB_CONTACTS)
-		check_partitioning(relid, findings);
+	execute(psprintf("SELECT count(*) FROM %s WHERE %s IS NOT NULL%s", contacts->table_name, deleted_at,
+					 labels[CB_DELETED] ? psprintf(" AND %s::text <> %s", status, quote_literal_cstr(labels[CB_DELETED])) : ""));
+	if (strcmp(result_value(0, 1), "0") != 0)
+		find(findings, psprintf("%s has %s rows with %s that are not Deleted.", contacts->table_name,
+								result_value(0, 1), deleted_at),
+			 labels[CB_DELETED] ?
+			 psprintf("UPDATE %s SET %s = %s WHERE %s IS NOT NULL;", contacts->table_name, status,
+					  quote_literal_cstr(labels[CB_DELETED]), deleted_at) :
+			 psprintf("UPDATE %s SET %s = NULL WHERE %s IS NOT NULL;", contacts->table_name, deleted_at, deleted_at));
 }
 
 /*
- * Find the relations that are there, and look at them.  Raises 42501 when one
- * is somebody else's and 55000 when one does not fit.
+ * The trigger that is there: it has to fire, and its arguments to name the
+ * columns that the functions mean.
  */
 static void
-find_relations(Oid schema, Oid *relids)
+check_trigger(const Found *contacts, Oid schema, const Trigger *trigger, const CbNames *names, Findings *findings)
+{
+	const char *remedy;
+	const char *trouble = cb_trigger_trouble(contacts->table, schema, &remedy);
+
+	/* the session's own setting is not the table's fault */
+	if (trouble && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+		find(findings, trouble, remedy);
+	for (int place = 0; place < contacts->info->ncolumns; place++)
+	{
+		if (!cb_is_audited(&contacts->info->columns[place]) || contacts->table_numbers[place] == InvalidAttrNumber ||
+			strcmp(names->columns[place], get_attname(contacts->table, contacts->table_numbers[place], false)) == 0)
+			continue;
+		find(findings, psprintf("Trigger %s on %s takes %s for %s, which is %s.", quote_identifier(trigger->tgname),
+								contacts->table_name, names->columns[place], column_name(contacts, place),
+								table_column_name(contacts, place)),
+			 new_trigger_text(contacts, schema, trigger, names->labels));
+		return;
+	}
+}
+
+/*
+ * A status column that cannot hold what it must, or only as its rows spell it.
+ */
+static void
+check_labels(const Found *contacts, Oid schema, int place, Oid status_type, Spelling spelling,
+			 const Trigger *trigger, Findings *findings)
+{
+	const char *labels[CB_NSTATUSES] = {NULL};
+	char	   *detail = psprintf("%s.%s cannot hold Active and Blocked%s.", contacts->name, column_name(contacts, place),
+								  spelling < NSPELLINGS ? " so spelled" : "");
+	char	   *type = format_type_extended(status_type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+
+	if (spelling < NSPELLINGS)
+	{
+		spell_all(status_type, spelling, labels);
+		find(findings, detail, trigger_text(contacts, schema, labels));
+	}
+	else if (type_is_enum(status_type))
+		find(findings, detail, psprintf("ALTER TYPE %s ADD VALUE IF NOT EXISTS '%s'; ALTER TYPE %s ADD VALUE IF NOT EXISTS '%s'; -- or a trigger with its own words, 'Active=...', as arguments",
+										type, cb_statuses[CB_ACTIVE].name, type, cb_statuses[CB_BLOCKED].name));
+	else
+	{
+		labels[CB_ACTIVE] = "1";
+		labels[CB_BLOCKED] = "2";
+		find(findings, detail, psprintf("%s -- with what the column holds for them",
+										new_trigger_text(contacts, schema, trigger, labels)));
+	}
+}
+
+/*
+ * The statuses, the rows and the trigger of contacts.  Returns the text of the
+ * trigger to make, NULL if it is there.
+ */
+static char *
+check_lifecycle(const Found *contacts, Oid schema, Findings *findings)
+{
+	int			place = cb_contact_place(CB_STATUS);
+	Oid			status_type = getBaseType(get_atttype(contacts->table, contacts->table_numbers[place]));
+	Relation	table = relation_open(contacts->table, NoLock);
+	const Trigger *trigger = cb_find_trigger(table, cb_trigger_function(schema));
+	Spelling	spelling = SPELLED_AS_IS;
+	const char *labels[CB_NSTATUSES];
+	char	   *wanted = NULL;
+
+	if (trigger)
+	{
+		CbNames		names;
+
+		cb_read_arguments(trigger, &names);
+		check_trigger(contacts, schema, trigger, &names, findings);
+		for (int status = 0; status < CB_NSTATUSES; status++)
+			labels[status] = cb_can_hold(status_type, names.labels[status]) ? names.labels[status] : NULL;
+		if (!labels[CB_ACTIVE] || !labels[CB_BLOCKED])
+			spelling = NSPELLINGS;
+	}
+	else
+	{
+		spelling = find_spelling(contacts, place, status_type);
+		spell_all(status_type, spelling < NSPELLINGS ? spelling : SPELLED_AS_IS, labels);
+		wanted = trigger_text(contacts, schema, labels);
+	}
+	/* the labels of an enum are clear, the words of a text are up to the user */
+	if (spelling == NSPELLINGS || (spelling != SPELLED_AS_IS && !type_is_enum(status_type)))
+		check_labels(contacts, schema, place, status_type, spelling, trigger, findings);
+	else
+		check_rows(contacts, schema, place, status_type, labels, trigger, findings);
+	relation_close(table, NoLock);
+	return wanted;
+}
+
+/*
+ * A view of contacts, and the table under it, which has to be the caller's, too.
+ */
+static void
+check_view(Found *contacts, Findings *findings)
+{
+	Relation	view = relation_open(contacts->relid, NoLock);
+	const char *reason = NULL;
+	Relation	table;
+
+	contacts->table = cb_table_under(view, &reason);
+	if (!OidIsValid(contacts->table))
+		find(findings, psprintf("The view %s cannot be written to like a table. %s", contacts->name, reason),
+			 psprintf("Define the view %s over one table, without WHERE, check option and whatever keeps it from being updatable.",
+					  contacts->name));
+	else if (!object_ownercheck(RelationRelationId, contacts->table, GetUserId()))
+	{
+		findings->is_foreign = true;
+		find(findings, psprintf("The table under %s belongs to another role.", contacts->name),
+			 psprintf("Let the owner of the table own %s and run set-up.", contacts->name));
+	}
+	else
+	{
+		table = relation_open(contacts->table, AccessShareLock);
+		contacts->table_name = cb_qualified(RelationGetNamespace(table), RelationGetRelationName(table));
+		if (table->rd_rel->relrowsecurity && !RelationHasSecurityInvoker(view))
+			find(findings, psprintf("%s has row security, which %s gets around.", contacts->table_name, contacts->name),
+				 psprintf("ALTER VIEW %s SET (security_invoker = true);", contacts->name));
+		relation_close(table, NoLock);
+	}
+	relation_close(view, NoLock);
+}
+
+/*
+ * Look at an existing relation.  It is locked against changes until the end of
+ * the transaction.  Returns, for contacts, the text of the trigger to make.
+ */
+static char *
+check_relation(Oid schema, CbRelation number, Found *found, Findings *findings)
+{
+	char		kind = get_rel_relkind(found->relid);
+	bool		is_table = kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+	bool		can_be_looked_into = true;
+
+	found->is_view = kind == RELKIND_VIEW || kind == RELKIND_MATVIEW;
+	if (!is_table && kind != RELKIND_VIEW &&
+		(number == CB_CONTACTS || (kind != RELKIND_MATVIEW && kind != RELKIND_FOREIGN_TABLE)))
+	{
+		find(findings, psprintf("%s is not a table or view.", found->name),
+			 psprintf("Rename %s or move it to another schema.", found->name));
+		return NULL;
+	}
+	if (number == CB_CONTACTS && found->is_view)
+		check_view(found, findings);
+	find_columns(found);
+	check_columns(found, findings);
+	/* without the right partition key there can be no such index */
+	if (OidIsValid(found->table) && found->info->columns[0].kind == CB_ID &&
+		(number != CB_CONTACTS || check_partitioning(found, findings)))
+		check_unique(found, findings);
+	for (int place = 0; place < found->info->ncolumns; place++)
+	{
+		bool		is_audited = number == CB_CONTACTS && cb_is_audited(&found->info->columns[place]);
+
+		if (found->numbers[place] == InvalidAttrNumber || !OidIsValid(found->table) ||
+			!check_type(found, place, findings) ||
+			(is_audited && !check_audited(found, place, findings)))
+			can_be_looked_into &= !is_audited;
+	}
+	if (number != CB_CONTACTS || !can_be_looked_into)
+		return NULL;
+	return check_lifecycle(found, schema, findings);
+}
+
+/*
+ * Find the relations that are there, and look at them.  Returns the text of
+ * the trigger to make on contacts that are there, NULL if that is there, too.
+ * Raises 42501 when one is somebody else's and 55000 when one does not fit.
+ */
+static char *
+find_relations(Oid schema, Found *relations)
 {
 	Findings	findings = {.is_foreign = false};
 	StringInfo	detail = &findings.detail;
 	StringInfo	hint = &findings.hint;
+	char	   *wanted = NULL;
 
 	initStringInfo(detail);
 	initStringInfo(hint);
 	for (int i = 0; i < CB_NRELATIONS; i++)
 	{
+		Found	   *found = &relations[i];
 		bool		is_foreign;
 
-		relids[i] = find_relation(schema, &cb_relations[i], &is_foreign);
+		memset(found, 0, sizeof(Found));
+		found->info = &cb_relations[i];
+		found->name = found->table_name = cb_qualified(schema, found->info->name);
+		found->relid = found->table = find_relation(schema, found->info, &is_foreign);
 		if (is_foreign)
-			appendStringInfo(detail, "%s belongs to another role.\n",
-							 qualified(schema, cb_relations[i].name));
-		else if (OidIsValid(relids[i]))
-			check_relation(schema, i, relids[i], &findings);
+			appendStringInfo(detail, "%s belongs to another role.\n", found->name);
+		else if (OidIsValid(found->relid))
+		{
+			char	   *text = check_relation(schema, i, found, &findings);
+
+			if (i == CB_CONTACTS)
+				wanted = text;
+		}
 		findings.is_foreign |= is_foreign;
 	}
 	if (detail->len == 0)
-		return;
+		return wanted;
 	/* the last newline is one too many */
 	detail->data[detail->len - 1] = '\0';
 	if (hint->len > 0)
@@ -323,26 +833,200 @@ find_relations(Oid schema, Oid *relids)
 }
 
 /*
- * Is the audit trigger on this relation, whole, under whatever name?  The lock
- * is kept.
+ * Has this transaction made the relation, with all its indexes (an event
+ * trigger may have added one), and with as many foreign keys to the other
+ * relations?  One to a partitioned table has companions for the partitions.
  */
 static bool
-has_trigger(Oid relid, Oid function, LOCKMODE lock)
+is_as_made(Oid relid, int nindexes, int nreferences, const Found *relations)
 {
-	Relation	rel = relation_open(relid, lock);
-	bool		found = false;
+	Relation	rel = relation_open(relid, AccessShareLock);
+	bool		as_made = rel->rd_createSubid != InvalidSubTransactionId &&
+		list_length(RelationGetIndexList(rel)) >= nindexes;
+	ListCell   *lc;
 
-	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	foreach(lc, RelationGetFKeyList(rel))
 	{
-		Trigger    *trigger = &rel->trigdesc->triggers[i];
-
-		found |= trigger->tgfoid == function &&
-			TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
-			TRIGGER_FOR_INSERT(trigger->tgtype) && TRIGGER_FOR_UPDATE(trigger->tgtype) &&
-			trigger->tgnattr == 0 && trigger->tgqual == NULL;
+		for (int i = 0; i < CB_NRELATIONS; i++)
+			nreferences -= lfirst_node(ForeignKeyCacheInfo, lc)->confrelid == relations[i].table;
 	}
 	relation_close(rel, NoLock);
-	return found;
+	return as_made && nreferences == 0;
+}
+
+/*
+ * The type of a column that refers to another relation: that of its id, but
+ * text for any kind of string.
+ */
+static const char *
+reference_type(const Found *referenced)
+{
+	Oid			type = get_atttype(referenced->table, referenced->table_numbers[0]);
+
+	return is_string(getBaseType(type)) ? "text COLLATE \"C\"" :
+		format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+/*
+ * Can a foreign key refer to the id of this relation?  A user's own relation
+ * may be a view or unlogged, or have another key, type or notion of equality.
+ */
+static bool
+can_be_referenced(const Found *referenced)
+{
+	Relation	rel = relation_open(referenced->table, NoLock);
+	Oid			type = TupleDescAttr(RelationGetDescr(rel), referenced->table_numbers[0] - 1)->atttypid;
+	bool		can_be = rel->rd_rel->relkind != RELKIND_MATVIEW &&
+		rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT &&
+		(type == TEXTOID || !is_string(getBaseType(type))) &&
+		has_unique_index(rel, referenced->table_numbers[0]);
+
+	relation_close(rel, NoLock);
+	if (!can_be)
+		ereport(NOTICE,
+				(errmsg("no foreign key refers to %s", referenced->table_name),
+				 errdetail("It takes a permanent table with a unique id of type text, uuid or an integer.")));
+	return can_be;
+}
+
+/*
+ * Make a relation, when those that it refers to are there.  The schema's name is
+ * asked for each time: see schema_changed().
+ */
+static void
+create_relation(Oid schema, CbRelation number, Found *relations)
+{
+	Found	   *made = &relations[number];
+	const CbRelationInfo *info = made->info;
+	int			nindexes = 1;
+	int			nreferences = 0;
+	StringInfoData sql;
+	StringInfoData key;
+
+	initStringInfo(&sql);
+	initStringInfo(&key);
+	appendStringInfo(&sql, "CREATE TABLE %s (", cb_qualified(schema, info->name));
+	for (int place = 0; place < info->ncolumns; place++)
+	{
+		const CbColumn *column = &info->columns[place];
+		const Found *referenced = column->references == CB_NO_RELATION ? NULL : &relations[column->references];
+
+		if (referenced)
+			appendStringInfo(&sql, "%s %s", column->name, reference_type(referenced));
+		else
+			append_column(&sql, column);
+		appendStringInfo(&sql, "%s, ", column->not_null ? " NOT NULL" : "");
+		if (column->is_key)
+			appendStringInfo(&key, "%s%s", key.len > 0 ? ", " : "", column->name);
+		if (referenced && can_be_referenced(referenced))
+		{
+			appendStringInfo(&sql, "FOREIGN KEY (%s) REFERENCES %s (%s), ", column->name,
+							 referenced->is_view ? referenced->table_name : cb_qualified(schema, referenced->info->name),
+							 table_column_name(referenced, 0));
+			nreferences++;
+		}
+	}
+	appendStringInfo(&sql, "PRIMARY KEY (%s))", key.data);
+	if (info->options)
+		appendStringInfo(&sql, " WITH (%s)", info->options);
+	execute(sql.data);
+
+	/* PostgreSQL makes no index for a foreign key; the primary key is one for its first column */
+	for (int place = 1; place < info->ncolumns; place++)
+	{
+		if (info->columns[place].references == CB_NO_RELATION)
+			continue;
+		execute(psprintf("CREATE INDEX ON %s (%s)", cb_qualified(schema, info->name), info->columns[place].name));
+		nindexes++;
+	}
+
+	made->relid = made->table = get_relname_relid(info->name, schema);
+	if (!OidIsValid(made->relid) || !is_as_made(made->relid, nindexes, nreferences, relations))
+		schema_changed();
+	find_columns(made);
+}
+
+/*
+ * Put the trigger on contacts.  Under the lock nobody else can do it any more.
+ */
+static void
+create_trigger(const Found *contacts, Oid schema, const char *text)
+{
+	Oid			function = cb_trigger_function(schema);
+	Relation	table = relation_open(contacts->table, ShareRowExclusiveLock);
+
+	if (!cb_find_trigger(table, function))
+		execute(text);
+	relation_close(table, NoLock);
+	table = relation_open(contacts->table, NoLock);
+	if (!cb_find_trigger(table, function))
+		schema_changed();
+	relation_close(table, NoLock);
+}
+
+/* The name of the first column of the trigger's that an index of contacts has, "" if there is none. */
+static const char *
+indexed_column(const Found *contacts, Relation index)
+{
+	Bitmapset  *columns = NULL;
+	Bitmapset  *predicate = NULL;
+
+	for (int i = 0; i < index->rd_index->indnatts; i++)
+		columns = bms_add_member(columns, index->rd_index->indkey.values[i]);
+	pull_varattnos((Node *) RelationGetIndexExpressions(index), 1, &predicate);
+	pull_varattnos((Node *) RelationGetIndexPredicate(index), 1, &predicate);
+	for (int place = 0; place < contacts->info->ncolumns; place++)
+	{
+		const CbColumn *column = &contacts->info->columns[place];
+		AttrNumber	number = contacts->table_numbers[place];
+
+		if ((column->kind == CB_STATUS || column->kind == CB_EVENT) && number != InvalidAttrNumber &&
+			(bms_is_member(number, columns) ||
+			 bms_is_member(number - FirstLowInvalidHeapAttributeNumber, predicate)))
+			return column->name;
+	}
+	return "";
+}
+
+/*
+ * Tell what works with contacts that were there before, but is worth knowing.
+ */
+static void
+give_notice(const Found *contacts)
+{
+	Relation	table = relation_open(contacts->table, NoLock);
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(table))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		const char *column = indexed_column(contacts, index);
+
+		/* a BRIN index does not count, from version 16 on */
+		if (column[0] != '\0' && index->rd_rel->relam != BRIN_AM_OID)
+			ereport(NOTICE,
+					(errmsg("every block writes to the index \"%s\"", RelationGetRelationName(index)),
+					 errdetail("It has the column %s of contacts.", column),
+					 errhint("Without it a block stays on its page (HOT).")));
+		index_close(index, NoLock);
+	}
+	if (table->rd_rel->relkind == RELKIND_RELATION && RelationGetFillFactor(table, HEAP_DEFAULT_FILLFACTOR) == 100)
+		ereport(NOTICE,
+				(errmsg("the pages of %s have no room for a block", contacts->table_name),
+				 errhint("ALTER TABLE %s SET (%s); VACUUM FULL %s;", contacts->table_name,
+						 cb_relations[CB_CONTACTS].options, contacts->table_name)));
+	for (int i = 0; table->trigdesc && i < table->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &table->trigdesc->triggers[i];
+
+		if (TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			(TRIGGER_FOR_INSERT(trigger->tgtype) || TRIGGER_FOR_UPDATE(trigger->tgtype)) &&
+			strcmp(trigger->tgname, CB_TRIGGER_NAME) > 0)
+			ereport(NOTICE,
+					(errmsg("trigger \"%s\" fires after the audit trigger and can undo what that did", trigger->tgname),
+					 errhint("Give it a name that sorts before %s.", CB_TRIGGER_NAME)));
+	}
+	relation_close(table, NoLock);
 }
 
 PG_FUNCTION_INFO_V1(contact_block_setup);
@@ -360,8 +1044,11 @@ contact_block_setup(PG_FUNCTION_ARGS)
 {
 	Oid			schema;
 	char	   *schema_name;
-	Oid			relids[CB_NRELATIONS];
-	Oid			trigger_function;
+	Found		relations[CB_NRELATIONS];
+	Found	   *contacts = &relations[CB_CONTACTS];
+	bool		was_there;
+	char	   *trigger;
+	CbCall		call;
 
 	/*
 	 * One at a time; the second one finds what the first one made.  The
@@ -371,31 +1058,29 @@ contact_block_setup(PG_FUNCTION_ARGS)
 					   ShareUpdateExclusiveLock);
 	schema = cb_get_schema(fcinfo, &schema_name);
 
-	find_relations(schema, relids);
-
 	SPI_connect();
+	trigger = find_relations(schema, relations);
+	was_there = OidIsValid(contacts->relid);
 	for (int i = 0; i < CB_NRELATIONS; i++)
 	{
-		if (!OidIsValid(relids[i]))
-			create_relation(schema, i, relids);
+		if (!OidIsValid(relations[i].relid))
+			create_relation(schema, i, relations);
 	}
-
-	trigger_function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-									   CStringGetDatum("contact_audit"),
-									   PointerGetDatum(buildoidvector(NULL, 0)),
-									   ObjectIdGetDatum(schema));
-	/* under the second lock nobody else can put it there any more */
-	if (!has_trigger(relids[CB_CONTACTS], trigger_function, AccessShareLock) &&
-		!has_trigger(relids[CB_CONTACTS], trigger_function, ShareRowExclusiveLock))
+	if (!was_there)
 	{
-		execute(psprintf("CREATE TRIGGER " TRIGGER_NAME
-						 " BEFORE INSERT OR UPDATE ON %s"
-						 " FOR EACH ROW EXECUTE FUNCTION %s()",
-						 qualified(schema, cb_relations[CB_CONTACTS].name),
-						 qualified(schema, "contact_audit")));
-		if (!has_trigger(relids[CB_CONTACTS], trigger_function, NoLock))
-			schema_changed();
+		const char *labels[CB_NSTATUSES];
+
+		spell_all(TEXTOID, SPELLED_AS_IS, labels);
+		trigger = trigger_text(contacts, schema, labels);
 	}
+	if (trigger)
+		create_trigger(contacts, schema, trigger);
+	if (was_there)
+		give_notice(contacts);
+
+	/* what cannot be prepared now cannot be run later */
+	cb_begin_call(fcinfo, &call);
+	cb_prepare_all(&call);
 	SPI_finish();
 
 	PG_RETURN_VOID();

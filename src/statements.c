@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
@@ -138,6 +139,20 @@ status_literal(const CbSchema *schema, CbStatus status)
 	return quote_literal_cstr(NameStr(schema->labels[status]));
 }
 
+/*
+ * Append a comparison of a contact's status with one of the lifecycle.  It is
+ * by text where the column is of an enum: a domain over one has no operators.
+ */
+static void
+append_is_status(StringInfo sql, const CbSchema *schema, CbStatus status)
+{
+	int			place = cb_contact_place(CB_STATUS);
+	Oid			type = schema->types[cb_relations[CB_CONTACTS].first + place];
+
+	appendStringInfo(sql, "%s%s " EQUALS " %s", column_name(CB_CONTACTS, place),
+					 type_is_enum(type) ? "::pg_catalog.text" : "", status_literal(schema, status));
+}
+
 /* Append an UPDATE of a contact's status, for the statuses that its verb starts from. */
 static void
 append_change(StringInfo sql, const CbSchema *schema, const char *name, const PlanEntry *entry)
@@ -155,13 +170,15 @@ append_change(StringInfo sql, const CbSchema *schema, const char *name, const Pl
 	{
 		if (!(cb_statuses[entry->to].verb_starts_from & CB_IS(from)))
 			continue;
-		appendStringInfo(sql, "%s%s " EQUALS " %s", separator, status, status_literal(schema, from));
+		appendStringInfoString(sql, separator);
+		append_is_status(sql, schema, from);
 		separator = " OR ";
 	}
 	if (entry->action == CB_CHANGE_WITH_REASON)
 	{
 		/* the same status with another reason; one that may not be read counts as another */
-		appendStringInfo(sql, "%s%s " EQUALS " %s", separator, status, status_literal(schema, entry->to));
+		appendStringInfoString(sql, separator);
+		append_is_status(sql, schema, entry->to);
 		if (!is_hidden(CB_CONTACTS, reason_place, entry->hidden))
 			appendStringInfo(sql, " AND (%s IS NULL OR %s::pg_catalog.text COLLATE pg_catalog.\"C\""
 							 " OPERATOR(pg_catalog.<>) $2)", reason, reason);
@@ -277,6 +294,7 @@ is_planned(const PlanEntry *entry)
 	const CachedPlan *plan = source->gplan;
 
 	return source->is_valid && plan && plan->is_valid && plan->generation == entry->planned &&
+		SearchPathMatchesCurrentEnvironment(source->search_path) &&
 		!(source->dependsOnRLS && (source->rewriteRoleId != GetUserId() ||
 								   source->rewriteRowSecurity != row_security)) &&
 		!(plan->dependsOnRole && plan->planRoleId != GetUserId()) &&
@@ -304,6 +322,22 @@ plan_by_key(PlanEntry *entry)
 	entry->planned = plan->generation;
 	ReleaseCachedPlan(plan, CurrentResourceOwner);
 	AtEOXact_GUC(true, nest_level);
+}
+
+/* The same, while the entry stays: a function that the planner runs may call us, too. */
+static void
+plan_in_use(PlanEntry *entry)
+{
+	entry->uses++;
+	PG_TRY();
+	{
+		plan_by_key(entry);
+	}
+	PG_FINALLY();
+	{
+		entry->uses--;
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -355,7 +389,7 @@ get_plan(const CbCall *call, CbRelation relation, CbAction action, CbStatus to)
 	if (entry)
 		free_plan(entry);
 	entry = prepare(call->schema, &key);
-	plan_by_key(entry);
+	plan_in_use(entry);
 	return entry;
 }
 
@@ -546,6 +580,27 @@ cb_run(const CbCall *call, CbRelation relation, CbAction action, const CbChange 
 	if (action != CB_READ_LINKS)
 		check_keys(rows);
 	return rows;
+}
+
+void
+cb_prepare_all(const CbCall *call)
+{
+	for (int relation = 0; relation < CB_NRELATIONS; relation++)
+	{
+		if (cb_relations[relation].columns[0].kind == CB_LINK)
+			(void) get_plan(call, relation, CB_READ_LINKS, CB_NO_STATUS);
+		else
+			(void) get_plan(call, relation, CB_READ_MANY, CB_NO_STATUS);
+	}
+	(void) get_plan(call, cb_objects[CB_ACTOR].relation, CB_READ_ACTORS, CB_NO_STATUS);
+	(void) get_plan(call, CB_CONTACTS, CB_READ, CB_NO_STATUS);
+	(void) get_plan(call, CB_CONTACTS, CB_LOCK, CB_NO_STATUS);
+	(void) get_plan(call, CB_CONTACTS, CB_CHANGE_WITH_REASON, CB_BLOCKED);
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		if (cb_statuses[status].verb_starts_from && NameStr(call->schema->labels[status])[0] != '\0')
+			(void) get_plan(call, CB_CONTACTS, CB_CHANGE, status);
+	}
 }
 
 int

@@ -57,6 +57,9 @@ typedef struct CbChange
 extern CbRows *cb_run(const CbCall *call, CbRelation relation, CbAction action, const CbChange *change,
 					  int nkeys, const Datum *keys, bool read_only);
 
+/* Prepare every statement that a call may run.  Between SPI_connect and SPI_finish only. */
+extern void cb_prepare_all(const CbCall *call);
+
 /* Compare two texts byte by byte, as memcmp does. */
 extern int	cb_compare(Datum a, Datum b);
 

@@ -94,9 +94,13 @@ SELECT commands, try_settings(commands) FROM unnest(ARRAY[
 	'SET LOCAL search_path = pg_temp, regress_settings_evil, pg_catalog, regress_settings',
 	'SET LOCAL TimeZone = ''Asia/Kathmandu''; SET LOCAL DateStyle = ''German, DMY''',
 	'SET LOCAL TimeZone = ''<odd>+12:34''; SET LOCAL DateStyle = ''SQL, MDY''; SET LOCAL IntervalStyle = iso_8601',
-	'SET LOCAL standard_conforming_strings = off; SET LOCAL transform_null_equals = on; SET LOCAL array_nulls = off',
+	'SET LOCAL transform_null_equals = on; SET LOCAL array_nulls = off',
 	'SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_indexscan = off'
 ]) AS commands;
+-- backslashes in strings, which a server from 19 on refuses to go back to
+SELECT try_settings('SET LOCAL standard_conforming_strings = off') LIKE
+	CASE WHEN current_setting('server_version_num')::integer < 190000 THEN 'read, unblocked, blocked' ELSE '0A000 %' END
+	AS as_it_should_be;
 
 -- a locale of this machine that is not C's: listed if it makes a difference
 SELECT locale, result

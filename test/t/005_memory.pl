@@ -183,4 +183,30 @@ sub growth_of_update
 cmp_ok(growth_of_update('contacts') - growth_of_update('others'),
 	'<', $rounds, 'the memory does not grow while one statement changes many rows');
 
+# The plans that a session keeps are bounded: hundreds of roles that may read
+# different columns, each of which has plans of its own, take no more than some
+# do.
+$node->safe_psql('postgres', q{
+	DO $$
+	DECLARE
+		names text[] := '{email,name,user_id,blocked_reason,created_at,created_by,updated_at,updated_by,activated_at}';
+	BEGIN
+		FOR i IN 0 .. 511 LOOP
+			EXECUTE format('CREATE ROLE regress_reader_%s', i);
+			EXECUTE format('GRANT SELECT (%s), UPDATE (status, blocked_reason) ON contacts TO regress_reader_%s',
+				(SELECT string_agg(name, ', ') FROM unnest('{id,status}' || names) WITH ORDINALITY AS a (name, n)
+				WHERE n < 3 OR i & (1 << (n::int - 3)) > 0), i);
+			EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_reader_%s', i);
+		END LOOP;
+	END $$;
+	ALTER TABLE contacts DISABLE ROW LEVEL SECURITY});
+my $total = $node->safe_psql('postgres', join(";\n",
+		(map { my $role = $_;
+			"SET ROLE regress_reader_$role", map { "DO 'BEGIN PERFORM $_; END'" }
+				q{contact_block(''blocked'', ''one'')}, q{contact_unblock(''blocked'')},
+				q{contact_block(''blocked'')}, q{contact_document(''blocked'')} } 0 .. 511),
+		'RESET ROLE', 'SELECT sum(total_bytes) FROM pg_backend_memory_contexts'));
+note("$total bytes after the calls of 512 roles");
+cmp_ok($total, '<', 12 * 1024 * 1024, 'the plans of many roles take a bounded memory');
+
 done_testing();

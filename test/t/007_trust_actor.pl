@@ -1,7 +1,9 @@
-# contact_block.trust_actor = off cannot be got rid of: not from the connection
-# string, which hides the administrator's value until the library is loaded, not
-# by any SET, and not by a setting that is kept for the next session.  Nor can
-# another claim be named by these SETs.
+# Who is recorded, and whether an actor is required, is the administrator's to
+# say: contact_block.trust_actor and contact_block.require_actor cannot be
+# changed by an ordinary role, neither way and for nobody who uses the connection
+# after it; not from the connection string, which hides the administrator's value
+# until the library is loaded, not by any SET or RESET, and not by a setting that
+# is kept for the next session.  Nor can another claim be named by these SETs.
 
 use strict;
 use warnings FATAL => 'all';
@@ -10,9 +12,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $denied = qr/permission denied to set parameter "contact_block\.(?:trust_actor|actor_claim)"/;
+my $denied = qr/permission denied to set parameter "contact_block\.(?:trust_actor|require_actor|actor_claim)"/;
 
-# in trusting nobody has said anything; postgres and joe's own database are not
+# in trusting nobody has said anything; postgres and joe's own database are not;
+# requiring is, as it says, and requires an actor
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->start;
@@ -30,19 +33,24 @@ $node->safe_psql('postgres', q{
 	CREATE FUNCTION definer() RETURNS text LANGUAGE sql SECURITY DEFINER AS
 		'INSERT INTO contacts (id, email) VALUES (gen_random_uuid(), $$d@example.org$$) RETURNING created_by';
 	CREATE DATABASE trusting TEMPLATE postgres;
+	CREATE DATABASE requiring TEMPLATE postgres;
 	CREATE DATABASE joes TEMPLATE postgres OWNER joe;
+	ALTER DATABASE requiring SET contact_block.trust_actor = on;
+	ALTER DATABASE requiring SET contact_block.require_actor = on;
 	ALTER DATABASE postgres SET contact_block.trust_actor = off;
 	ALTER DATABASE joes SET contact_block.trust_actor = off;
 	ALTER DATABASE joes SET contact_block.actor_claim = 'email'});
 
 my $write = q{INSERT INTO contacts (id, email) VALUES (gen_random_uuid(), 'c@example.org') RETURNING created_by;};
 
-# What joe's session prints, and its messages.
+# What joe's session prints, and its messages; it ends with the first error
+# unless it is to go on.
 sub session
 {
-	my ($database, $sql, $options) = @_;
+	my ($database, $sql, $options, $go_on) = @_;
 	local $ENV{PGOPTIONS} = $options // '';
-	my ($rc, $stdout, $stderr) = $node->psql($database, $sql, extra_params => [ '-U', 'joe' ]);
+	my ($rc, $stdout, $stderr) = $node->psql($database, $sql,
+		extra_params => [ '-U', 'joe' ], on_error_stop => !$go_on);
 	return ($stdout, $stderr);
 }
 
@@ -86,6 +94,95 @@ foreach my $sql (
 		like($stdout, qr/\A(?:f\n)?joe(?:\njoe)*\z/, "off: $options $sql");
 	}
 }
+# The same the other way round, and for those who come after joe in a connection
+# that a pooler keeps: whatever he says, before the library is loaded, together
+# with what loads it, or afterwards, in a transaction of any end.  The next client
+# says who acts, and then does not; both again after what poolers send in between.
+my $next = qq{
+	BEGIN;
+	SET LOCAL contact_block.actor = 'next';
+	$write
+	COMMIT;
+	$write
+	\\echo :SQLSTATE
+};
+my %expected = (
+	trusting => "next\njoe\n00000\n",
+	requiring => "next\n22023\n",
+	postgres => "joe\njoe\n00000\n");
+
+# Of joe's sessions, each [database, what he says there]: those after which the
+# next clients are not recorded as they should be, with what they got.  He says
+# it in a new session, and once more when the library is loaded.
+sub failed
+{
+	my ($expected, $options, @sessions) = @_;
+	my $sql = join '', map {
+		my ($database, $said) = @$_;
+		"\\c $database\n" . "$said\n\\echo next client\n$next DISCARD ALL;\n$next \\echo end\n" x 2
+	} @sessions;
+	my ($stdout) = session('postgres', $sql, $options, 1);
+	my @recorded = map { s/\A.*^next client\n//msr } split /^end$/m, $stdout;
+	my @failed;
+	is(@recorded, 2 * @sessions, 'every session came to its end');
+	foreach my $session (@sessions)
+	{
+		my ($database, $said) = @$session;
+		foreach my $time ('first', 'again')
+		{
+			my $recorded = shift @recorded;
+			push @failed, "$database: $time: $said\n$recorded" if $recorded ne $$expected{$database} x 2;
+		}
+	}
+	return join "\n", @failed;
+}
+
+my @ways = map { my $value = $_; map { s/VALUE/$value/gr }
+	  'SET NAME = VALUE;',
+	  'SET LOCAL NAME = VALUE;',
+	  'SET NAME = VALUE; RESET NAME;',
+	  'SET LOCAL NAME = VALUE; RESET ALL;',
+	  'SET NAME = VALUE; DISCARD ALL;',
+	  'ALTER ROLE joe SET NAME = VALUE;' } 'on', 'off';
+push @ways, "SET NAME = '';", 'SET NAME TO DEFAULT;', "SELECT set_config('NAME', NULL, true);",
+	'RESET NAME;', 'RESET NAME; DISCARD ALL;', 'RESET ALL;', 'DISCARD ALL;', 'ALTER ROLE joe RESET NAME;';
+my @transactions = ('SAID', 'BEGIN; SAID COMMIT;', 'BEGIN; SAID ROLLBACK;', 'BEGIN; SAVEPOINT s; SAID ROLLBACK TO s; COMMIT;');
+foreach my $way (@ways)
+{
+	# both settings in one session, each as if it were alone
+	my $said = join ' ', map { $way =~ s/NAME/contact_block.$_/gr } 'trust_actor', 'require_actor';
+	my @sessions;
+	foreach my $transaction (@transactions)
+	{
+		# DISCARD ALL works in no transaction
+		next if $transaction ne 'SAID' && $way =~ /DISCARD/;
+		foreach my $sql ($said, "$said $write")
+		{
+			push @sessions, map { [ $_, $transaction =~ s/SAID/$sql/r ] } sort keys %expected;
+		}
+	}
+	is(failed(\%expected, '', @sessions), '', "the next client, after $way");
+}
+
+# The connection string is the whole session's: the safe value takes the place of
+# what was asked for, whatever the session says then.
+my %login = map { $_ => $expected{postgres} } keys %expected;
+my %required = (%expected, trusting => $expected{requiring});
+foreach my $guard ([ 'trust_actor', \%login ], [ 'require_actor', \%required ])
+{
+	my ($name, $safe) = @$guard;
+	foreach my $value ('on', 'off', '')
+	{
+		my @sessions;
+		foreach my $sql ('', "SET contact_block.$name = on;", "BEGIN; SET LOCAL contact_block.$name = off; ROLLBACK;",
+			"RESET contact_block.$name;", 'DISCARD ALL;')
+		{
+			push @sessions, map { [ $_, $sql ] } sort keys %expected;
+		}
+		is(failed($safe, "-c contact_block.$name=$value", @sessions), '', "asked for: $name=$value");
+	}
+}
+
 my $claims = q{SET request.jwt.claims = '{"sub": "forged", "email": "right"}';};
 $node->safe_psql('trusting', q{ALTER DATABASE trusting SET contact_block.actor_claim = 'email'});
 foreach my $sql (
@@ -185,12 +282,18 @@ $node->append_conf('postgresql.conf', "session_preload_libraries = 'contact_bloc
 $node->reload;
 is(recorded('postgres', '-c contact_block.trust_actor=on'), 'joe', 'the same where the library is loaded at the start');
 is(recorded('trusting', ''), 'forged', 'and on there');
+my @resets = map { [ $_, 'SET contact_block.trust_actor = on; RESET contact_block.trust_actor; RESET contact_block.require_actor;' ] }
+  sort keys %expected;
+is(failed(\%expected, '', @resets), '', 'and for the next client');
+is(failed(\%login, '-c contact_block.trust_actor=on', @resets), '', 'and when it is asked for');
 
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'contact_block'");
 $node->restart;
 is(recorded('postgres', ''), 'joe', 'off in a preloaded server');
 is(recorded('trusting', ''), 'forged', 'on in a preloaded server');
-like((session('postgres', $write, '-c contact_block.trust_actor=on'))[1], $denied, 'which does not let in who asks for it');
+is(failed(\%expected, '', @resets), '', 'and for the next client');
+like((session('postgres', $write, "-c contact_block.$_=on"))[1], $denied, "which does not let in who asks for $_")
+  foreach 'trust_actor', 'require_actor';
 
 $node->append_conf('postgresql.conf', 'contact_block.trust_actor = off');
 $node->reload;
@@ -204,5 +307,14 @@ $node->reload;
 is(recorded('trusting', ''), 'forged', 'on in the configuration file');
 is(recorded('trusting', '-c contact_block.trust_actor=on'), 'joe', 'and asked for');
 is(recorded('postgres', ''), 'joe', 'but off for the database');
+
+# Where the connection string hides that, the file does not make up for it when it
+# is read again.
+$node->safe_psql('postgres', 'GRANT EXECUTE ON FUNCTION pg_reload_conf() TO joe');
+my $reload = "SELECT pg_conf_load_time() AS loaded \\gset\nSELECT pg_reload_conf();\n"
+  . "SELECT pg_sleep(0.02) WHERE pg_conf_load_time() = :'loaded' \\g /dev/null\n" x 500
+  . "SELECT pg_conf_load_time() > :'loaded';";
+is((session('postgres', "SET contact_block.actor = 'forged'; $write $reload $write", '-c contact_block.trust_actor=on'))[0],
+	"joe\nt\nt\njoe", 'and when the file is read again');
 
 done_testing();

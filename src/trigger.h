@@ -1,0 +1,95 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger.h
+ *	  The audit trigger as it stands on a table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CONTACT_BLOCK_TRIGGER_H
+#define CONTACT_BLOCK_TRIGGER_H
+
+#include "commands/trigger.h"
+#include "nodes/bitmapset.h"
+#include "utils/relcache.h"
+
+#include "lifecycle.h"
+#include "model.h"
+
+/* It sorts behind the names that users give, so that it fires last. */
+#define CB_TRIGGER_NAME "zzz_contact_audit"
+
+/*
+ * What the arguments of the audit trigger say: what the table calls the columns
+ * of contacts and the statuses, and which columns' changes do not count.
+ */
+typedef struct CbNames
+{
+	const char **columns;		/* of contacts, by place; the contract's where nothing else is said */
+	const char *labels[CB_NSTATUSES];
+	List	   *ignored;		/* of names */
+} CbNames;
+
+/*
+ * Where the columns are that a trigger deals with, and what the table calls the
+ * statuses.  Partitions differ from their parent, so this is looked up for the
+ * relation at hand, once a statement: the executor has an FmgrInfo of its own
+ * for each relation, and the lock that it holds keeps the columns where they
+ * are.  Counted from 0.
+ */
+typedef struct CbAuditedColumns
+{
+	Oid			relid;			/* of what relation this tells */
+	int			id;
+	int			status;
+	int			reason;
+	int			at[CB_NEVENTS];
+	int			by[CB_NEVENTS];
+	bool		is_time[CB_NEVENTS];	/* is "at" of a type that has times? */
+	Oid			root;			/* what it is a partition of, on top; InvalidOid: not looked up yet */
+	bool		has_reason_text;	/* is the reason of a type that has empty values? */
+	bool		insert_is_update;	/* must "updated" not be null? */
+	Bitmapset  *ignored;		/* columns whose change alone is none */
+	CbNames		names;
+} CbAuditedColumns;
+
+/* Look that up, in the current memory context.  Raises 55000, and 42703 when a column is missing. */
+extern CbAuditedColumns *cb_look_up_columns(Relation rel, const Trigger *trigger);
+
+/* A column's value as a string, whatever its type is by now; NULL for null. */
+extern char *cb_column_string(TupleDesc desc, int column, const Datum *values, const bool *isnull);
+
+/* The status that the table's word stands for, CB_NO_STATUS if for none or NULL. */
+extern CbStatus cb_find_word(const CbNames *names, const char *word);
+
+/*
+ * Is the relation the table or a part of it: a partition, a child, or on a
+ * distributed engine a shard, a table beside it with a number behind the name?
+ * What it is part of is looked up once, into *root, InvalidOid at first.
+ */
+extern bool cb_is_of_table(Relation rel, Oid table, Oid *root);
+
+/* Read the arguments, in the current memory context.  Raises 55000. */
+extern void cb_read_arguments(const Trigger *trigger, CbNames *names);
+
+/* Is the column one of those that the trigger deals with, and its arguments can name? */
+extern bool cb_is_audited(const CbColumn *column);
+
+/* The function contact_audit() in the schema. */
+extern Oid	cb_trigger_function(Oid schema);
+
+/* The audit trigger of a table, whatever its name and shape; NULL if there is none. */
+extern const Trigger *cb_find_trigger(Relation rel, Oid function);
+
+/*
+ * Why the audit trigger does not fire on the table, or on a partition of it,
+ * and what to do about that; NULL if it does.  The table is locked.
+ */
+extern const char *cb_trigger_trouble(Oid relid, Oid schema, const char **remedy);
+
+/* "schema.name", quoted where needed */
+extern char *cb_qualified(Oid schema, const char *name);
+
+/* Raise 55000 with DETAIL and HINT. */
+pg_noreturn extern void cb_not_set_up(const char *detail, const char *hint);
+
+#endif							/* CONTACT_BLOCK_TRIGGER_H */
