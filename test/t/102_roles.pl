@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Gateway qw(set_up_database);
+use Gateway qw(set_up_database slurp);
 
 my $node = PostgreSQL::Test::Cluster->new('roles');
 $node->init;
@@ -65,6 +65,17 @@ SELECT count(DISTINCT obj_description(oid, 'pg_proc'))
 FROM pg_proc p WHERE pronamespace = 'api'::regnamespace;
 }),
 	4, 'of its own');
+
+# What contact_block.js tells apart by its message is what the extension says.
+my $source = join '', map { slurp($_) } glob("$Gateway::SOURCE/src/*.c");
+my @messages = slurp("$Gateway::SOURCE/doc/gateway/contact_block.js") =~
+  /^    '((?:\\'|[^'])+)': \{(?:$| code:)/mg;
+cmp_ok(scalar @messages, '>', 4, 'contact_block.js knows errors by their messages');
+foreach my $message (@messages)
+{
+	$message =~ s/\\'/'/g;
+	like($source, qr/errmsg\("\Q$message\E"\)/, "an error of the extension's: $message");
+}
 
 # Attributes and memberships
 is( query(q{
@@ -147,6 +158,12 @@ foreach my $role ('web_anon', 'authenticator')
 }
 is(query("SELECT status FROM notifications.contacts"), 'Deleted',
 	'nothing of that has changed anything');
+
+# The login: how long a call may take, and that somebody has to act
+is( query(q{SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting
+	WHERE setrole = 'authenticator'::regrole}),
+	'statement_timeout=8s lock_timeout=1s contact_block.require_actor=on',
+	'settings of the login');
 
 # Revoke a column: the property goes, the block works.
 query(q{

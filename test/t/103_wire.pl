@@ -144,8 +144,8 @@ sub expect
 	  && ($new_reason // '') eq ($contact->{blockedReason} // '');
 
 	my $actor = $call->{claims}{sub} // '';
-	return '22023' if ref $actor;
-	$actor = $actor eq '' ? $call->{role} : "$actor";
+	return '22023' if ref $actor || $actor eq '';
+	$actor = "$actor";
 	if ($status ne $contact->{status})
 	{
 		my %event =

@@ -24,7 +24,7 @@ $node->start;
 set_up_database($node);
 $node->safe_psql('postgres', <<'END');
 INSERT INTO notifications.contacts (id, email, status)
-    VALUES ('CTT-1', 'a@example.com', 'Active'), ('CTT-new', 'a@example.com', 'New');
+    VALUES ('CTT-1', 'a@example.com', 'Active'), ('CTT-2', 'a@example.com', 'Active'), ('CTT-new', 'a@example.com', 'New');
 END
 
 my $secret = 'a secret that only this test has, 32+';
@@ -136,11 +136,20 @@ like(
 foreach my $header (
 	'Authorization: Bearer a.b.c',
 	$operator . 'x',
-	token(role => 'contact_operator', sub => 'USR-1', exp => time - 60),
-	map({ token(role => 'contact_operator', @$_) } [], [ sub => '' ], [ sub => undef ], [ sub => [] ]))
+	token(role => 'contact_operator', sub => 'USR-1', exp => time - 60))
 {
 	my $result = graphql('mutation { contactBlock(input: {id: "CTT-1"}) { json } }', $header);
 	is($result->{status}, 401, 'a token that is no good: 401') or diag($result->{body});
 }
+
+foreach my $claims ([], [ sub => '' ], [ sub => undef ], [ sub => [] ])
+{
+	like(
+		error_of(graphql('mutation { contactBlock(input: {id: "CTT-2"}) { json } }',
+			token(role => 'contact_operator', @$claims))),
+		qr/^200 22023 /, 'a token that does not say who acts: 22023');
+}
+is($node->safe_psql('postgres', q{SELECT status FROM notifications.contacts WHERE id = 'CTT-2'}),
+	'Active', 'and nobody is recorded in their place');
 
 done_testing();
