@@ -99,28 +99,28 @@ const DETAILS = {
 };
 
 /*
- * What contact_block itself tells callers, by its messages, which are
+ * What contact_block itself tells callers, by SQLSTATE and message, which are
  * constant; the SQLSTATE alone tells nothing, since a trigger of the user's
  * can raise the same one with a text that names tables or values. Without a
  * detail here the error's own is passed on.
  */
 const OWN_ERRORS = {
-    'contact not found': { code: 'PT404', status: 404 },
-    'the contact\'s status does not allow this': { code: 'PT409', status: 409 },
-    'request.jwt.claims is not a JSON object': {
-        code: '22023', status: 401,
+    'PT404 contact not found': { status: 404 },
+    'PT409 the contact\'s status does not allow this': { status: 409 },
+    '22023 request.jwt.claims is not a JSON object': {
+        status: 401,
         detail: 'PostgreSQL cannot read the claims of the token. A \\u0000 in one of them is a reason.'
     },
-    'no actor is set': {
-        code: '22023', status: 401,
+    '22023 no actor is set': {
+        status: 401,
         detail: 'The token does not say who acts: its claim for that is missing or empty.'
     },
-    'the actor\'s claim in request.jwt.claims is not a string': {
-        code: '22023', status: 401,
+    '22023 the actor\'s claim in request.jwt.claims is not a string': {
+        status: 401,
         detail: 'The token does not say who acts: its claim for that is neither a string nor a number.'
     },
-    'the actor does not fit the column that it is stored in': {
-        code: '22023', status: 401,
+    '22023 the actor does not fit the column that it is stored in': {
+        status: 401,
         detail: 'The token\'s claim that says who acts is none of the ids that are used here.'
     }
 };
@@ -307,8 +307,8 @@ function send_error(r, reply) {
         // not PostgREST's, or cut off
     }
 
-    const own = OWN_ERRORS[error.message];
-    if (own && own.code == error.code) {
+    const own = OWN_ERRORS[error.code + ' ' + error.message];
+    if (own) {
         send_problem(r, own.status, own.detail || error.details);
         return;
     }
