@@ -411,7 +411,7 @@ find_in_set(const AuditedRow *row, const CbSetAtWork *set)
 	Datum		key;
 	const Datum *found;
 
-	if (!set || DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) != set->trigger_depth + 1 ||
+	if (!set || cb_trigger_depth() != set->trigger_depth + 1 ||
 		!cb_is_of_table(row->rel, set->relid, &row->columns->root))
 		return -1;
 	if (row->old->tts_isnull[row->columns->id])
@@ -419,32 +419,6 @@ find_in_set(const AuditedRow *row, const CbSetAtWork *set)
 	key = CStringGetTextDatum(id_string(row));
 	found = (const Datum *) bsearch(&key, set->ids, set->nids, sizeof(Datum), compare_ids);
 	return found ? found - set->ids : -1;
-}
-
-/*
- * Check that the trigger is one that this function is for.  Raises 39P01.
- */
-static void
-check_protocol(FunctionCallInfo fcinfo)
-{
-	TriggerEvent event;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager",
-						"contact_audit")));
-	event = ((TriggerData *) fcinfo->context)->tg_event;
-	if (!TRIGGER_FIRED_BEFORE(event) || !TRIGGER_FIRED_FOR_ROW(event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be fired BEFORE ROW",
-						"contact_audit")));
-	if (!TRIGGER_FIRED_BY_INSERT(event) && !TRIGGER_FIRED_BY_UPDATE(event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be fired for INSERT or UPDATE",
-						"contact_audit")));
 }
 
 /*
@@ -494,7 +468,7 @@ contact_audit(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	HeapTuple	result;
 
-	check_protocol(fcinfo);
+	cb_check_protocol(fcinfo, "contact_audit", false);
 	row.rel = trigdata->tg_relation;
 	row.desc = RelationGetDescr(row.rel);
 	row.columns = find_columns(fcinfo->flinfo, row.rel, trigdata->tg_trigger);

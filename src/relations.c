@@ -109,6 +109,9 @@ cb_table_under(Relation view, const char **reason)
 		why_not = "It has a WHERE clause.";
 	if (!why_not && RelationHasCheckOption(view))
 		why_not = "It has a check option.";
+	/* its one rule is the view itself */
+	if (!why_not && ((view->trigdesc && view->trigdesc->trig_update_instead_row) || view->rd_rules->numLocks > 1))
+		why_not = "It has an INSTEAD OF trigger or a rule.";
 	if (!why_not)
 	{
 		rte = rt_fetch(linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex, query->rtable);

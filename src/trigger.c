@@ -153,17 +153,6 @@ cb_trigger_function(Oid schema)
 						   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
 }
 
-const Trigger *
-cb_find_trigger(Relation rel, Oid function)
-{
-	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
-	{
-		if (rel->trigdesc->triggers[i].tgfoid == function)
-			return &rel->trigdesc->triggers[i];
-	}
-	return NULL;
-}
-
 /*
  * The place of a column.  The search starts at *next, and leaves there the
  * place behind: columns mostly follow each other as they are asked for.
@@ -307,24 +296,55 @@ has_shape(const Trigger *trigger)
 		!TRIGGER_FOR_DELETE(trigger->tgtype) && trigger->tgnattr == 0 && trigger->tgqual == NULL;
 }
 
-/* The same of one table, without its partitions. */
+const Trigger *
+cb_find_trigger(Relation rel, Oid function)
+{
+	const Trigger *found = NULL;
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgfoid == function && (!found || (has_shape(trigger) && !has_shape(found))))
+			found = trigger;
+	}
+	return found;
+}
+
+char *
+cb_create_trigger(const char *name, const char *table, Oid schema, const List *arguments)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s(",
+					 quote_identifier(name), table, cb_qualified(schema, "contact_audit"));
+	foreach(lc, arguments)
+		appendStringInfo(&sql, "%s%s", lc == list_head(arguments) ? "" : ", ", quote_literal_cstr((char *) lfirst(lc)));
+	appendStringInfoString(&sql, ");");
+	return sql.data;
+}
+
+/* What is wrong with the trigger of one table, without its partitions. */
 static const char *
 trouble_of_table(Relation rel, Oid function, Oid schema, const char **remedy)
 {
 	char	   *table = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
-	char	   *setup = psprintf("SELECT %s();", cb_qualified(schema, "contact_block_setup"));
 	const Trigger *trigger = cb_find_trigger(rel, function);
+	List	   *arguments = NIL;
 	const char *name;
 
+	*remedy = "";
 	if (!trigger)
-	{
-		*remedy = setup;
 		return psprintf("There is no audit trigger on %s.", table);
-	}
 	name = quote_identifier(trigger->tgname);
 	if (!has_shape(trigger))
 	{
-		*remedy = psprintf("DROP TRIGGER %s ON %s; %s", name, table, setup);
+		for (int i = 0; i < trigger->tgnargs; i++)
+			arguments = lappend(arguments, trigger->tgargs[i]);
+		*remedy = psprintf("DROP TRIGGER %s ON %s; %s", name, table,
+						   cb_create_trigger(trigger->tgname, table, schema, arguments));
 		return psprintf("Trigger %s on %s is of another shape than BEFORE INSERT OR UPDATE FOR EACH ROW, without columns and condition.",
 						name, table);
 	}
@@ -333,45 +353,79 @@ trouble_of_table(Relation rel, Oid function, Oid schema, const char **remedy)
 		return psprintf("Trigger %s on %s is disabled.", name, table);
 	if (trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA)
 		return psprintf("Trigger %s on %s fires on replicas only.", name, table);
-	if (trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN && SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
-	{
-		*remedy = "RESET session_replication_role;";
-		return "session_replication_role is \"replica\", so that triggers do not fire.";
-	}
 	return NULL;
 }
 
+/* Append what to run so that the table, or a partition, can get the trigger. */
+static void
+append_obstacle(StringInfo sql, Relation rel, Oid function)
+{
+	char	   *table = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+		const char *space = sql->len > 0 ? " " : "";
+
+		if (trigger->tgfoid == function)
+			appendStringInfo(sql, "%sDROP TRIGGER %s ON %s;", space, quote_identifier(trigger->tgname), table);
+		else if (strcmp(trigger->tgname, CB_TRIGGER_NAME) == 0)
+			appendStringInfo(sql, "%sALTER TRIGGER %s ON %s RENAME TO own_contact_audit;", space, CB_TRIGGER_NAME, table);
+	}
+}
+
 const char *
-cb_trigger_trouble(Oid relid, Oid schema, const char **remedy)
+cb_trigger_trouble(Oid relid, Oid schema, const char **remedy, bool *is_missing)
 {
 	Oid			function = cb_trigger_function(schema);
 	const char *trouble = NULL;
+	StringInfoData obstacles;
 	ListCell   *lc;
 
+	*is_missing = false;
+	initStringInfo(&obstacles);
+	/* the table itself comes first */
 	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
 	{
 		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
-		bool		is_partition = rel->rd_rel->relispartition && RelationGetRelid(rel) != relid;
+		bool		is_partition = rel->rd_rel->relispartition;
 
-		if (RelationGetRelid(rel) == relid || is_partition)
+		if (RelationGetRelid(rel) == relid)
 		{
-			const char *part_remedy;
-			const char *found = trouble_of_table(rel, function, schema, &part_remedy);
-
-			if (found && !trouble)
-			{
-				trouble = found;
-				*remedy = part_remedy;
-			}
-			else if (!found && trouble && is_partition)
-			{
-				/* with a trigger of its own already the partition would not get that of the table */
-				*remedy = psprintf("DROP TRIGGER %s ON %s; %s",
-								   quote_identifier(cb_find_trigger(rel, function)->tgname),
-								   cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel)), *remedy);
-			}
+			*is_missing = cb_find_trigger(rel, function) == NULL;
+			is_partition = true;
 		}
+		if (!trouble && is_partition)
+			trouble = trouble_of_table(rel, function, schema, remedy);
+		if (*is_missing && is_partition)
+			append_obstacle(&obstacles, rel, function);
 		relation_close(rel, NoLock);
 	}
+	if (*is_missing)
+		*remedy = obstacles.data;
 	return trouble;
+}
+
+void
+cb_check_protocol(FunctionCallInfo fcinfo, const char *name, bool is_after)
+{
+	TriggerEvent event;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", name)));
+	event = ((TriggerData *) fcinfo->context)->tg_event;
+	if (is_after && (!TRIGGER_FIRED_AFTER(event) || !TRIGGER_FIRED_FOR_ROW(event)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired AFTER ROW", name)));
+	if (!is_after && (!TRIGGER_FIRED_BEFORE(event) || !TRIGGER_FIRED_FOR_ROW(event)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired BEFORE ROW", name)));
+	if (!TRIGGER_FIRED_BY_INSERT(event) && !TRIGGER_FIRED_BY_UPDATE(event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired for INSERT or UPDATE", name)));
 }
