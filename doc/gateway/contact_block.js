@@ -16,6 +16,18 @@
  */
 const ROUTES = [
     {
+        path: /^\/public\/v1\/notifications\/contacts\/block$/,
+        methods: {
+            POST: { call: 'contacts_block', parameters: ids_and_reason_of, answer: send_outcomes, changes: true }
+        }
+    },
+    {
+        path: /^\/public\/v1\/notifications\/contacts\/unblock$/,
+        methods: {
+            POST: { call: 'contacts_unblock', parameters: ids_of, answer: send_outcomes, changes: true }
+        }
+    },
+    {
         path: /^\/public\/v1\/notifications\/contacts\/([^\/#]+)$/,
         methods: {
             GET: { call: 'contact_document', parameters: id_of, answer: send_document },
@@ -125,6 +137,20 @@ const OWN_ERRORS = {
     }
 };
 
+/* What became of one contact of many, by the SQLSTATE in its row. */
+const OUTCOMES = {
+    '00000': { status: 200 },
+    '22004': { status: 400, detail: 'The id is missing.' },
+    '22023': { status: 400, detail: 'The id is empty.' },
+    '42501': { status: 403, detail: 'The token does not permit this.' },
+    'PT404': { status: 404, detail: 'There is no such contact.' },
+    'PT409': { status: 409, detail: 'The status of the contact does not permit this.' },
+    '55P03': { status: 503, detail: 'The contact was not changed, since somebody else is at it. Try again.' }
+};
+
+/* The most ids that one call may have. */
+const MOST = 1000;
+
 /* Throws what the caller is answered instead. */
 function refuse(status, detail) {
     throw { status: status, detail: detail };
@@ -191,10 +217,8 @@ function object_of(r) {
     return body;
 }
 
-/* The same with the reason that is in the body, if there is one. */
-function id_and_reason_of(r, segment) {
-    const parameters = id_of(r, segment);
-    const body = object_of(r);
+/* Add the reason that is in the body, if there is one, to the parameters. */
+function add_reason(parameters, body) {
     const reason = body.reason ?? body.blockedReason ?? null;
 
     if (reason !== null) {
@@ -207,6 +231,27 @@ function id_and_reason_of(r, segment) {
         parameters.reason = reason;
     }
     return parameters;
+}
+
+function id_and_reason_of(r, segment) {
+    return add_reason(id_of(r, segment), object_of(r));
+}
+
+/* The parameters of a call that takes many ids, which are in the body. */
+function ids_of(r) {
+    const ids = object_of(r).ids;
+
+    if (!Array.isArray(ids) || !ids.every(id => typeof id == 'string' && !id.includes('\0'))) {
+        refuse(400, 'The ids are not an array of strings without U+0000.');
+    }
+    if (ids.length > MOST) {
+        refuse(400, 'There are more than ' + MOST + ' ids.');
+    }
+    return { ids: ids };
+}
+
+function ids_and_reason_of(r) {
+    return add_reason(ids_of(r), object_of(r));
 }
 
 function is_object(value) {
@@ -240,24 +285,51 @@ function header_filter(r) {
     }
 }
 
+/* What PostgREST answered as JSON; undefined when nginx got a part of it only. */
+function parsed(reply) {
+    try {
+        return JSON.parse(reply.responseText);
+    } catch (e) {
+        return undefined;
+    }
+}
+
+function send_no_answer(r) {
+    r.error('PostgREST\'s answer is not what was asked for, or was cut off');
+    send_problem(r, 502);
+}
+
 /* How a success is answered. */
 function send_document(r, reply) {
-    let document = null;
-
-    // nginx does not tell njs when an answer was cut off
-    try {
-        document = JSON.parse(reply.responseText);
-    } catch (e) {
-    }
-    if (!is_object(document)) {
-        r.error('PostgREST\'s answer is no document or was cut off');
-        send_problem(r, 502);
+    if (!is_object(parsed(reply))) {
+        send_no_answer(r);
     } else if (r.headersIn['If-None-Match'] == '*') {
         r.return(304);
     } else {
         r.headersOut['Content-Type'] = 'application/json';
         r.return(PASSED, Buffer.concat([reply.responseBuffer, Buffer.from('\n')]));
     }
+}
+
+function send_outcomes(r, reply) {
+    const rows = parsed(reply);
+
+    if (!Array.isArray(rows)) {
+        send_no_answer(r);
+        return;
+    }
+    r.headersOut['Content-Type'] = 'application/json';
+    r.return(PASSED, JSON.stringify(rows.map(row => {
+        const outcome = OUTCOMES[row.code] || { status: 500, detail: DETAILS[500] };
+
+        return {
+            id: row.id,
+            status: outcome.status,
+            contactStatus: row.status,
+            changed: row.changed,
+            detail: outcome.detail
+        };
+    })) + '\n');
 }
 
 function send_nothing(r) {
@@ -299,13 +371,8 @@ function status_of(reply, code) {
 
 /* Answer what is no success. */
 function send_error(r, reply) {
-    let error = {};
-
-    try {
-        error = JSON.parse(reply.responseText) || {};
-    } catch (e) {
-        // not PostgREST's, or cut off
-    }
+    // without a code it is not PostgREST's, or was cut off
+    const error = parsed(reply) || {};
 
     const own = OWN_ERRORS[error.code + ' ' + error.message];
     if (own) {

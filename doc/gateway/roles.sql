@@ -44,7 +44,7 @@ ALTER ROLE authenticator SET lock_timeout = '1s';
 -- would be recorded in a person's place.
 ALTER ROLE authenticator SET contact_block.require_actor = on;
 
--- What PostgREST exposes: four verbs, not the tables and not the set-up. The
+-- What PostgREST exposes: the verbs, not the tables and not the set-up. The
 -- functions run as their caller, so the caller's rights and name apply. Their
 -- arguments have the names that clients use. There is one function a verb,
 -- since not every gateway can tell overloads apart.
@@ -66,6 +66,23 @@ CREATE FUNCTION api.contact_unblock(id text) RETURNS jsonb
 CREATE FUNCTION api.contact_delete(id text) RETURNS jsonb
     LANGUAGE sql VOLATILE SECURITY INVOKER
     RETURN :"schema".contact_delete(id);
+
+-- Many at once: a row for each id
+CREATE FUNCTION api.contacts_block(ids text[], reason text DEFAULT NULL)
+    RETURNS TABLE (id text, code text, status text, changed boolean)
+    LANGUAGE sql VOLATILE SECURITY INVOKER
+    BEGIN ATOMIC
+        SELECT one.id, one.code, one.status, one.changed
+        FROM :"schema".contacts_block(ids, reason) AS one;
+    END;
+
+CREATE FUNCTION api.contacts_unblock(ids text[])
+    RETURNS TABLE (id text, code text, status text, changed boolean)
+    LANGUAGE sql VOLATILE SECURITY INVOKER
+    BEGIN ATOMIC
+        SELECT one.id, one.code, one.status, one.changed
+        FROM :"schema".contacts_unblock(ids) AS one;
+    END;
 
 -- STABLE: PostgREST calls it in a read-only transaction.
 CREATE FUNCTION api.contact_document(id text) RETURNS jsonb
@@ -92,10 +109,14 @@ GRANT EXECUTE ON FUNCTION api.contact_block(text, text) TO contact_operator;
 GRANT EXECUTE ON FUNCTION api.contact_unblock(text) TO contact_operator;
 GRANT EXECUTE ON FUNCTION api.contact_delete(text) TO contact_operator;
 GRANT EXECUTE ON FUNCTION api.contact_document(text) TO contact_operator;
+GRANT EXECUTE ON FUNCTION api.contacts_block(text[], text) TO contact_operator;
+GRANT EXECUTE ON FUNCTION api.contacts_unblock(text[]) TO contact_operator;
 GRANT EXECUTE ON FUNCTION :"schema".contact_block(text, text) TO contact_operator;
 GRANT EXECUTE ON FUNCTION :"schema".contact_unblock(text) TO contact_operator;
 GRANT EXECUTE ON FUNCTION :"schema".contact_delete(text) TO contact_operator;
 GRANT EXECUTE ON FUNCTION :"schema".contact_document(text) TO contact_operator;
+GRANT EXECUTE ON FUNCTION :"schema".contacts_block(text[], text) TO contact_operator;
+GRANT EXECUTE ON FUNCTION :"schema".contacts_unblock(text[]) TO contact_operator;
 
 -- ... change two columns; who and when is written by the trigger alone ...
 GRANT UPDATE (status, blocked_reason) ON :"schema".contacts TO contact_operator;

@@ -46,7 +46,9 @@ FROM pg_proc p WHERE pronamespace = 'api'::regnamespace ORDER BY 1;
 		'api.contact_block(id text, reason text DEFAULT NULL::text) vf',
 		'api.contact_delete(id text) vf',
 		'api.contact_document(id text) sf',
-		'api.contact_unblock(id text) vf'),
+		'api.contact_unblock(id text) vf',
+		'api.contacts_block(ids text[], reason text DEFAULT NULL::text) vf',
+		'api.contacts_unblock(ids text[]) vf'),
 	'the functions of schema api, none of them overloaded');
 is(query("SELECT count(*) FROM pg_class WHERE relnamespace = 'api'::regnamespace"),
 	0, 'no relation is in schema api');
@@ -57,14 +59,14 @@ SELECT count(*) FROM pg_proc p
 WHERE pronamespace = 'api'::regnamespace
   AND obj_description(oid, 'pg_proc') ~ '^[A-Z][^\n.]{5,60}\n\n[A-Z][^\n]+\.(\n|$)';
 }),
-	4, 'each function has a summary and a description');
+	6, 'each function has a summary and a description');
 like(query("SELECT obj_description('api'::regnamespace, 'pg_namespace')"),
 	qr/^[A-Z][^\n.]{5,60}\n\n[A-Z][^\n]+\.$/, 'and so has the schema');
 is( query(q{
 SELECT count(DISTINCT obj_description(oid, 'pg_proc'))
 FROM pg_proc p WHERE pronamespace = 'api'::regnamespace;
 }),
-	4, 'of its own');
+	6, 'of its own');
 
 # What contact_block.js tells apart by its message is what the extension says.
 my $source = join '', map { slurp($_) } glob("$Gateway::SOURCE/src/*.c");
@@ -104,6 +106,11 @@ my $document = call('contact_operator', q{SELECT api.contact_document('CTT-1')})
 like($document, qr/"omitted": \[\]/, 'the operator sees everything');
 like(call('contact_operator', q{SELECT api.contact_unblock('CTT-1')}),
 	qr/"status": "Active"/, 'the operator unblocks');
+is( call('contact_operator', q{SELECT * FROM api.contacts_block('{CTT-1, CTT-none, CTT-1, ""}', 'Fraud')}),
+	"CTT-1|00000|Blocked|t\nCTT-none|PT404||f\nCTT-1|00000|Blocked|f\n|22023||f",
+	'the operator blocks many');
+is(call('contact_operator', q{SELECT * FROM api.contacts_unblock('{CTT-1}')}),
+	'CTT-1|00000|Active|t', 'and unblocks many');
 like(call('contact_operator', q{SELECT api.contact_delete('CTT-1')}),
 	qr/"status": "Deleted"/, 'the operator deletes');
 like(call('contact_operator', q{SELECT api.contact_block('CTT-1')}),
@@ -146,9 +153,9 @@ foreach my $sql (
 foreach my $role ('web_anon', 'authenticator')
 {
 	foreach my $function ('contact_block', 'contact_unblock', 'contact_delete',
-		'contact_document')
+		'contact_document', 'contacts_block', 'contacts_unblock')
 	{
-		like(call($role, "SELECT api.$function('CTT-1')"),
+		like(call($role, "SELECT api.$function('{CTT-1}')"),
 			qr/^42501: permission denied for schema api/, "$role: no $function");
 		is( query("SELECT has_function_privilege('$role', 'api.$function'::regproc, 'EXECUTE')"),
 			'f', "$role: not even with USAGE on the schema");

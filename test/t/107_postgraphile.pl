@@ -108,6 +108,17 @@ is( graphql('mutation { contactDelete(input: {id: "CTT-1"}) { json } }', $operat
 	  ->{json}{data}{contactDelete}{json}{status},
 	'Deleted', 'contactDelete');
 
+$response = graphql('mutation { contactsBlock(input: {ids: ["CTT-2", "CTT-none"]})'
+	  . ' { results { id code status changed } } }', $operator);
+is_deeply(
+	$response->{json}{data}{contactsBlock}{results},
+	[
+		{ id => 'CTT-2', code => '00000', status => 'Blocked', changed => JSON::PP::true },
+		{ id => 'CTT-none', code => 'PT404', status => undef, changed => JSON::PP::false }
+	],
+	'contactsBlock: a row for each id') or diag($response->{body});
+graphql('mutation { contactsUnblock(input: {ids: ["CTT-2"]}) { clientMutationId } }', $operator);
+
 # Nothing else is there
 $response = graphql('{ __schema { queryType { fields { name } } mutationType { fields { name } } } }');
 is_deeply(
@@ -116,9 +127,10 @@ is_deeply(
 		  'queryType', 'mutationType'
 	],
 	[
-		'contactBlock', 'contactDelete', 'contactDocument', 'contactUnblock', 'node', 'nodeId', 'query'
+		'contactBlock', 'contactDelete', 'contactDocument', 'contactUnblock', 'contactsBlock',
+		'contactsUnblock', 'node', 'nodeId', 'query'
 	],
-	'the four verbs are all that is offered');
+	'the verbs are all that is offered');
 
 # Errors
 is( error_of(graphql('mutation { contactBlock(input: {id: "CTT-none"}) { json } }', $operator)),
