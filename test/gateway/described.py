@@ -49,19 +49,24 @@ def parsed(text):
 
 
 def path_item(path):
-    """The template of a path as it was sent, and what is described there."""
-    for template, item in api['paths'].items():
+    """What is described at a path as it was sent: operations with their templates.
+
+    A template without parameters comes before one with them.
+    """
+    operations = {}
+    for template, item in sorted(api['paths'].items(), key=lambda pair: '{' not in pair[0]):
         if re.fullmatch(BASE + re.sub('{.*?}', '[^/?#]+', template) + r'(\?.*)?', path or ''):
-            return template, item
-    return None, {}
+            operations.update({method: (template, operation) for method, operation in item.items()
+                               if method != 'parameters'})
+    return operations
 
 
 def faults(exchange):
     """What is not as described in an exchange."""
-    template, item = path_item(exchange['path'])
+    operations = path_item(exchange['path'])
     method = exchange['method'].lower()
     status = exchange['status']
-    if method not in item:
+    if method not in operations:
         # not described: a path or a method that is not there, or no HTTP
         if exchange['method'] == 'OPTIONS' and status == '204':
             return
@@ -69,12 +74,12 @@ def faults(exchange):
             '$ref': '#/components/schemas/Problem'}}}}
         if status not in ('400', '404', '405'):
             yield 'status'
-        if status == '405' and template:
-            allowed = {key.upper() for key in item if key in ('get', 'head', 'post', 'delete')}
-            if set(exchange['headers'].get('allow', '').split(', ')) != allowed:
+        if status == '405' and operations:
+            if set(exchange['headers'].get('allow', '').split(', ')) != {key.upper() for key in operations}:
                 yield 'Allow'
     else:
-        responses = item[method]['responses']
+        template, operation = operations[method]
+        responses = operation['responses']
         key = status if status in responses else status[0] + 'XX'
         # 4XX is for what has no response of its own, where others have one
         if key not in responses or key != status and status in EXACT and EXACT & set(responses) - {'200', '304'}:

@@ -225,6 +225,9 @@ foreach my $path (
 # Methods
 foreach my $case (
 	[ '/contacts/CTT-1', 'GET, HEAD, DELETE', 'POST', 'PUT', 'CONTACT' ],
+	[ '/contacts/block', 'POST, GET, HEAD, DELETE', 'PUT' ],
+	[ '/contacts/unblock', 'POST, GET, HEAD, DELETE', 'PUT' ],
+	[ '/contacts/%62lock', 'GET, HEAD, DELETE', 'POST' ],
 	[ '/contacts/CTT-1/block', 'POST', 'GET', 'HEAD', 'PUT', 'DELETE' ],
 	[ '/contacts/CTT-1/unblock', 'POST', 'GET', 'HEAD', 'PUT', 'DELETE' ],
 	[ '/openapi.yaml', 'GET, HEAD', 'POST', 'PUT', 'DELETE' ],
@@ -262,9 +265,9 @@ foreach my $case (
 	[ '{"reason":"\u00e9\n\"\\\\ \u2028%27"}', ",\"reason\":\"\xc3\xa9\\n\\\"\\\\ \xe2\x80\xa8%27\"" ],
 	[ "{\"reason\":\"\xf0\x9f\x98\x80\"}", ",\"reason\":\"\xf0\x9f\x98\x80\"" ],
 	map({ [ '{"reason":"' . 'x' x ($_ - 13) . '"}', ',"reason":"' . 'x' x ($_ - 13) . '"' ] }
-		16000, 16380 .. 16384),
-	[ '{"reason":"' . "\x7f" x 16371 . '"}', ',"reason":"' . "\x7f" x 16371 . '"' ],
-	[ '{"reason":"' . '\u0001' x 2728 . '"}', ',"reason":"' . '\u0001' x 2728 . '"' ],
+		16000, 16380 .. 16384, 65532 .. 65536),
+	[ '{"reason":"' . "\x7f" x 65523 . '"}', ',"reason":"' . "\x7f" x 65523 . '"' ],
+	[ '{"reason":"' . '\u0001' x 10920 . '"}', ',"reason":"' . '\u0001' x 10920 . '"' ],
 	[ '{"a":' . '[' x 30 . ']' x 30 . ',"reason":"a"}', ',"reason":"a"' ])
 {
 	my ($body, $added) = @$case;
@@ -276,8 +279,8 @@ foreach my $case (
 }
 {
 	my ($response, $upstream) = exchange($nginx, $listener, $ok, 'POST',
-		"$BASE/" . '%01' x 2500 . '/block', [], '{"reason":"' . '\\' x 8186 . '"}');
-	is(length $upstream->{body}, 6 * 2500 + 8186 + 21,
+		"$BASE/" . '%01' x 2500 . '/block', [], '{"reason":"' . '\\' x 65522 . '"}');
+	is(length $upstream->{body}, 6 * 2500 + 65522 + 21,
 		'a long id and a long body together');
 	is($response->{status}, 200, 'are answered');
 }
@@ -386,9 +389,96 @@ foreach my $path ("$ROOT/openapi.yaml", "$ROOT/contact.schema.json", "$BASE/CTT-
 	}
 }
 
+# Many contacts in one call
+my @many = (
+	[ 'CTT-1', '00000', 'Blocked', 1, 200 ],
+	[ 'CTT-NONE', 'PT404', undef, 0, 404, 'There is no such contact.' ],
+	[ 'CTT-NEW', 'PT409', 'New', 0, 409, 'The status of the contact does not permit this.' ],
+	[ 'CTT-2', '00000', 'Blocked', 0, 200 ],
+	[ 'CTT-3', '42501', 'Active', 0, 403, 'The token does not permit this.' ],
+	[ '', '22023', undef, 0, 400, 'The id is empty.' ],
+	[ '"', '55P03', 'Active', 0, 503, 'The contact was not changed, since somebody else is at it. Try again.' ],
+	[ 'CTT-4', 'XX000', 'Active', 0, 500, 'The request failed.' ]);
+
+sub outcomes
+{
+	my ($path, $body, @rows) = @_;
+	my $json = JSON::PP->new->canonical;
+	my $rows = $json->encode(
+		[
+			map {
+				{
+					id => $_->[0], code => $_->[1], status => $_->[2],
+					changed => $_->[3] ? JSON::PP::true : JSON::PP::false
+				}
+			} @rows
+		]);
+	return exchange($nginx, $listener, answer('200 OK', $rows), 'POST', "$BASE/$path", [], $body);
+}
+
+foreach my $rows ([ @many[ 0 .. 2 ] ], \@many, [])
+{
+	my $body = encode_json({ ids => [ map { $_->[0] } @$rows ], reason => 'Bounced' });
+	my ($response, $upstream) = outcomes('block', $body, @$rows);
+	is($upstream->{line}, 'POST /rpc/contacts_block HTTP/1.1', 'many: the function');
+	is_deeply($upstream->{json}, decode_json($body), 'many: its parameters');
+	is_deeply(
+		$response->{json},
+		[
+			map {
+				{
+					id => $_->[0],
+					status => $_->[4],
+					contactStatus => $_->[2],
+					changed => $_->[3] ? JSON::PP::true : JSON::PP::false,
+					defined $_->[5] ? (detail => $_->[5]) : ()
+				}
+			} @$rows
+		],
+		@$rows . ' contacts: what became of each') or diag($response->{body});
+}
+{
+	my ($response, $upstream) = outcomes('unblock', '{"ids":["CTT-1"],"reason":"a"}',
+		[ 'CTT-1', '00000', 'Active', 1 ]);
+	is($upstream->{line}, 'POST /rpc/contacts_unblock HTTP/1.1', 'many: unblock');
+	is($upstream->{body}, '{"ids":["CTT-1"]}', 'many: unblock has no reason');
+	is($response->{json}[0]{contactStatus}, 'Active', 'many: unblock: the status');
+	($response, $upstream) = outcomes('unblock', '{"ids":["CTT-1"]}', [ 'CTT-1', '00000', 'Active', 1 ]);
+	is($response->{status}, 200, 'many: unblock without one');
+
+	my $ids = encode_json([ map { "CTT-$_" } 1 .. 1000 ]);
+	($response, $upstream) = outcomes('block', qq({"ids":$ids}));
+	is($upstream->{body}, qq({"ids":$ids}), 'many: a thousand');
+	foreach my $answer ('{}', 'null', '[{"id"')
+	{
+		($response) = exchange($nginx, $listener, answer('200 OK', $answer),
+			'POST', "$BASE/block", [], '{"ids":[]}');
+		problem_is($response, 502, "many: upstream sends $answer");
+	}
+	($response) = exchange($nginx, $listener,
+		error_answer('500 x', '55000', 'own', undef), 'POST', "$BASE/unblock", [], '{"ids":[]}');
+	problem_is($response, 500, 'many: an error of the whole call');
+	($response, $upstream) = exchange($nginx, $listener, $ok, 'POST', "$BASE/block",
+		['If-None-Match: *'], '{"ids":[]}');
+	problem_is($response, 412, 'many: a condition');
+	is($upstream, undef, 'many: a condition: no call');
+	($response, $upstream) = exchange($nginx, $listener, $ok, 'GET', "$BASE/block");
+	is($upstream->{body}, '{"id":"block"}', 'GET: a contact with the id block');
+
+	my $more = encode_json([ map { "CTT-$_" } 1 .. 1001 ]);
+	foreach my $body (undef, '{}', '[]', '["CTT-1"]', '{"ids":"CTT-1"}', '{"ids":null}', '{"ids":[1]}',
+		'{"ids":[null]}', '{"ids":[["CTT-1"]]}', '{"ids":["\u0000"]}', '{"ids":{"0":"CTT-1"}}',
+		'{"ids":["CTT-1"],"reason":1}', qq({"ids":$more}))
+	{
+		($response, $upstream) = exchange($nginx, $listener, $ok, 'POST', "$BASE/block", [], $body);
+		problem_is($response, 400, 'many: ' . substr($body // 'no body', 0, 40) . ': refused');
+		is($upstream, undef, 'many: goes nowhere');
+	}
+}
+
 # Requests that nginx refuses
 foreach my $case (
-	[ 413, 'POST', "$BASE/CTT-1/block", [], 'x' x 16385 ],
+	[ 413, 'POST', "$BASE/CTT-1/block", [], 'x' x 65537 ],
 	[ 413, 'DELETE', "$BASE/CTT-1", [], 'x' x 100000 ],
 	[ 413, "POST $BASE/CTT-1/block HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n" ],
 	[ 414, 'GET', "$BASE/" . 'x' x 9000 ],

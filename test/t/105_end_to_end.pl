@@ -151,6 +151,14 @@ is( curl('a%2Fb%20%22c%22%20%25%0A%C3%A9/block', '-X', 'POST', '-H', $operator)
 	qq(a/b "c" %\n\x{e9}),
 	'an id of any form');
 
+$response = curl('block', '-H', $operator, '-d', '{"ids": ["CTT-many-1", "CTT-none", "CTT-new"]}');
+is_deeply(
+	[ map { "$_->{id} $_->{status}" } @{ $response->{json} } ],
+	[ 'CTT-many-1 200', 'CTT-none 404', 'CTT-new 409' ],
+	'block many: what became of each') or diag($response->{body});
+is(curl('unblock', '-H', $operator, '-d', '{"ids": ["CTT-many-1"]}')->{json}[0]{contactStatus},
+	'Active', 'unblock many');
+
 # Errors
 problem_is(curl('CTT-1/block', '-X', 'POST', '-H', $operator), 409, 'Deleted: 409');
 problem_is(curl('CTT-new/block', '-X', 'POST', '-H', $operator), 409, 'New: 409');
