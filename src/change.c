@@ -382,10 +382,13 @@ lock_nowait(const Work *work, int nids, const Datum *ids)
 
 		MemoryContextSwitchTo(oldcontext);
 		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
 		FlushErrorState();
+		/* whoever catches another error takes the innermost one for his own */
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(oldcontext);
+		CurrentResourceOwner = oldowner;
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
 		FreeErrorData(error);
 		rows = NULL;
 	}
