@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "compat.h"
@@ -144,16 +145,16 @@ compare_ids(const void *a, const void *b)
 	return cb_compare(*(const Datum *) a, *(const Datum *) b);
 }
 
-/* Which of the ids is that of the row?  -1 if none is, by the bytes. */
+/* Which of the ids is this, by the bytes?  -1 if none is. */
 static int
-find_id(const Work *work, const CbRow *row)
+find_id(const Work *work, const Datum *id)
 {
 	const Datum *found;
 
 	/* a trigger may have given it another one; who is alone is meant all the same */
 	if (work->nids == 1)
 		return 0;
-	found = (const Datum *) bsearch(&row->values[0], work->ids, work->nids, sizeof(Datum), compare_ids);
+	found = (const Datum *) bsearch(id, work->ids, work->nids, sizeof(Datum), compare_ids);
 	return found ? found - work->ids : -1;
 }
 
@@ -161,7 +162,7 @@ find_id(const Work *work, const CbRow *row)
 static CbOutcome *
 take_row(const Work *work, const CbRow *row)
 {
-	int			which = find_id(work, row);
+	int			which = find_id(work, &row->values[0]);
 	CbOutcome  *outcome;
 
 	if (which < 0)
@@ -398,22 +399,56 @@ lock_nowait(const Work *work, int nids, const Datum *ids)
 	return rows;
 }
 
-/* Note what keeps the contacts of these ids, all but those whose rows were returned, from being changed. */
-static void
-note_refused(const Work *work, int nids, const Datum *ids, const CbRows *rows, int code)
+/*
+ * Leave only those of the sorted ids that none of the rows has.  Returns how
+ * many are left.
+ */
+static int
+remove_returned(int nids, Datum *ids, const CbRows *rows)
 {
+	int			nleft = 0;
+
+	if (rows->count > 1)
+		qsort(rows->rows, rows->count, sizeof(CbRow), compare_keys);
+	for (int i = 0, j = 0; i < nids; i++)
+	{
+		while (j < rows->count && cb_compare(rows->rows[j].values[0], ids[i]) < 0)
+			j++;
+		if (j == rows->count || cb_compare(rows->rows[j].values[0], ids[i]) != 0)
+			ids[nleft++] = ids[i];
+	}
+	return nleft;
+}
+
+/*
+ * Note why these contacts cannot be locked: somebody holds them, or the caller
+ * may not update them.  Those that can be by now are locked.  All are asked for
+ * at once, and by halves where one is held.
+ */
+static void
+note_not_locked(const Work *work, int nids, Datum *ids, MemoryContext context)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	CbRows	   *locked;
+
+	CHECK_FOR_INTERRUPTS();
+	locked = lock_nowait(work, nids, ids);
+	if (locked)
+		nids = remove_returned(nids, ids, locked);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextReset(context);
+	if (!locked && nids > 1)
+	{
+		note_not_locked(work, nids / 2, ids, context);
+		note_not_locked(work, nids - nids / 2, ids + nids / 2, context);
+		return;
+	}
 	for (int i = 0; i < nids; i++)
 	{
-		CbOutcome  *outcome = &work->outcomes[(const Datum *) bsearch(&ids[i], work->ids, work->nids,
-																	  sizeof(Datum), compare_ids) - work->ids];
-		bool		is_returned = false;
+		CbOutcome  *outcome = &work->outcomes[find_id(work, &ids[i])];
 
-		for (int j = 0; j < rows->count && !is_returned; j++)
-			is_returned = cb_compare(rows->rows[j].values[0], ids[i]) == 0;
-		if (is_returned)
-			continue;
 		outcome->is_known = true;
-		outcome->code = code;
+		outcome->code = locked ? ERRCODE_INSUFFICIENT_PRIVILEGE : ERRCODE_LOCK_NOT_AVAILABLE;
 	}
 }
 
@@ -431,7 +466,7 @@ lock_possible(const Work *work)
 	Datum	   *ids = (Datum *) palloc(work->nids * sizeof(Datum));
 	int			nids = unknown_ids(work, ids);
 	CbRows	   *locked;
-	int			nleft = 0;
+	MemoryContext context;
 
 	if (work->nids == 1)
 	{
@@ -439,34 +474,14 @@ lock_possible(const Work *work)
 		return;
 	}
 	locked = cb_run(work->call, CB_CONTACTS, CB_LOCK_FREE, NULL, nids, ids, false);
-	if (locked->count > 1)
-		qsort(locked->rows, locked->count, sizeof(CbRow), compare_keys);
-	for (int i = 0, j = 0; i < nids; i++)
-	{
-		while (j < locked->count && cb_compare(locked->rows[j].values[0], ids[i]) < 0)
-			j++;
-		if (j == locked->count || cb_compare(locked->rows[j].values[0], ids[i]) != 0)
-			ids[nleft++] = ids[i];
-	}
-	if (nleft == 0)
+	nids = remove_returned(nids, ids, locked);
+	if (nids == 0)
 		return;
 
 	/* what cannot be locked is held or hidden; mostly nothing is held */
-	locked = lock_nowait(work, nleft, ids);
-	if (locked)
-	{
-		note_refused(work, nleft, ids, locked, ERRCODE_INSUFFICIENT_PRIVILEGE);
-		return;
-	}
-	for (int i = 0; i < nleft; i++)
-	{
-		CbRows		none = {0};
-
-		CHECK_FOR_INTERRUPTS();
-		locked = lock_nowait(work, 1, &ids[i]);
-		note_refused(work, 1, &ids[i], locked ? locked : &none,
-					 locked ? ERRCODE_INSUFFICIENT_PRIVILEGE : ERRCODE_LOCK_NOT_AVAILABLE);
-	}
+	context = AllocSetContextCreate(CurrentMemoryContext, "contact_block locks", ALLOCSET_DEFAULT_SIZES);
+	note_not_locked(work, nids, ids, context);
+	MemoryContextDelete(context);
 }
 
 void
