@@ -176,17 +176,17 @@ take_row(const Work *work, const CbRow *row)
 }
 
 /*
- * The ids that nothing is known of yet, those after the first change of the
- * outcomes; returns how many.
+ * The ids that nothing is known of yet, with those that could not be locked or
+ * without; returns how many.
  */
 static int
-unknown_ids(const Work *work, Datum *ids)
+unknown_ids(const Work *work, bool with_refused, Datum *ids)
 {
 	int			count = 0;
 
 	for (int i = 0; i < work->nids; i++)
 	{
-		if (!work->outcomes[i].is_known)
+		if (!work->outcomes[i].is_known && (with_refused || work->outcomes[i].code == 0))
 			ids[count++] = work->ids[i];
 	}
 	return count;
@@ -264,7 +264,7 @@ try_change(const Work *work)
 		.change = work->change,
 		.relid = call->schema->contacts_table,
 		.trigger_depth = cb_trigger_depth(),
-		.nids = unknown_ids(work, ids),
+		.nids = unknown_ids(work, false, ids),
 		.ids = ids
 	};
 	CommandId	command;
@@ -272,6 +272,8 @@ try_change(const Work *work)
 	Datum	   *changed;
 	int			nchanged = 0;
 
+	if (set.nids == 0)
+		return;
 	set.is_stamped = (bool *) palloc0(set.nids * sizeof(bool));
 	/* so that the UPDATE is this command */
 	CommandCounterIncrement();
@@ -327,7 +329,7 @@ static int
 explain(const Work *work)
 {
 	Datum	   *ids = (Datum *) palloc(work->nids * sizeof(Datum));
-	int			nids = unknown_ids(work, ids);
+	int			nids = unknown_ids(work, true, ids);
 	int			npossible = 0;
 	CbRows	   *rows;
 
@@ -349,7 +351,10 @@ explain(const Work *work)
 			continue;
 		if (outcome->row && !is_done(work->change, outcome) && starts_from(work->change, outcome->status))
 		{
-			npossible++;
+			/* what could not be locked then is refused */
+			outcome->is_known = outcome->code != 0;
+			if (!outcome->is_known)
+				npossible++;
 			continue;
 		}
 		outcome->is_known = true;
@@ -447,7 +452,8 @@ note_not_locked(const Work *work, int nids, Datum *ids, MemoryContext context)
 	{
 		CbOutcome  *outcome = &work->outcomes[find_id(work, &ids[i])];
 
-		outcome->is_known = true;
+		/* unless it is gone by now, or needs no change any more */
+		outcome->is_known = !locked;
 		outcome->code = locked ? ERRCODE_INSUFFICIENT_PRIVILEGE : ERRCODE_LOCK_NOT_AVAILABLE;
 	}
 }
@@ -464,7 +470,7 @@ static void
 lock_possible(const Work *work)
 {
 	Datum	   *ids = (Datum *) palloc(work->nids * sizeof(Datum));
-	int			nids = unknown_ids(work, ids);
+	int			nids = unknown_ids(work, false, ids);
 	CbRows	   *locked;
 	MemoryContext context;
 
