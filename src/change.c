@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "compat.h"
@@ -157,16 +158,16 @@ compare_ids(const void *a, const void *b)
 	return cb_compare(*(const Datum *) a, *(const Datum *) b);
 }
 
-/* Which of the ids is that of the row?  -1 if none is, by the bytes. */
+/* Which of the ids is this, by the bytes?  -1 if none is. */
 static int
-find_id(const Work *work, const CbRow *row)
+find_id(const Work *work, const Datum *id)
 {
 	const Datum *found;
 
 	/* a trigger may have given it another one; who is alone is meant all the same */
 	if (work->nids == 1)
 		return 0;
-	found = (const Datum *) bsearch(&row->values[0], work->ids, work->nids, sizeof(Datum), compare_ids);
+	found = (const Datum *) bsearch(id, work->ids, work->nids, sizeof(Datum), compare_ids);
 	return found ? found - work->ids : -1;
 }
 
@@ -174,7 +175,7 @@ find_id(const Work *work, const CbRow *row)
 static CbOutcome *
 take_row(const Work *work, const CbRow *row)
 {
-	int			which = find_id(work, row);
+	int			which = find_id(work, &row->values[0]);
 	CbOutcome  *outcome;
 
 	if (which < 0)
@@ -187,15 +188,18 @@ take_row(const Work *work, const CbRow *row)
 	return outcome;
 }
 
-/* The ids of which nothing is known yet; returns how many. */
+/*
+ * The ids that nothing is known of yet, with those that could not be locked or
+ * without; returns how many.
+ */
 static int
-unknown_ids(const Work *work, Datum *ids)
+unknown_ids(const Work *work, bool with_refused, Datum *ids)
 {
 	int			count = 0;
 
 	for (int i = 0; i < work->nids; i++)
 	{
-		if (!work->outcomes[i].is_known)
+		if (!work->outcomes[i].is_known && (with_refused || work->outcomes[i].code == 0))
 			ids[count++] = work->ids[i];
 	}
 	return count;
@@ -284,7 +288,7 @@ try_change(const Work *work)
 		.change = work->change,
 		.relid = call->schema->contacts_table,
 		.trigger_depth = cb_trigger_depth(),
-		.nids = unknown_ids(work, ids),
+		.nids = unknown_ids(work, false, ids),
 		.ids = ids
 	};
 	CommandId	command;
@@ -292,6 +296,8 @@ try_change(const Work *work)
 	Datum	   *changed;
 	int			nchanged = 0;
 
+	if (set.nids == 0)
+		return;
 	set.is_stamped = (bool *) palloc0(set.nids * sizeof(bool));
 	forget_rows(work);
 	/* so that the UPDATE is this command */
@@ -348,7 +354,7 @@ static int
 explain(const Work *work)
 {
 	Datum	   *ids = (Datum *) palloc(work->nids * sizeof(Datum));
-	int			nids = unknown_ids(work, ids);
+	int			nids = unknown_ids(work, true, ids);
 	int			npossible = 0;
 	CbRows	   *rows;
 
@@ -366,7 +372,10 @@ explain(const Work *work)
 			continue;
 		if (outcome->row && !is_done(work->change, outcome) && starts_from(work->change, outcome->status))
 		{
-			npossible++;
+			/* what could not be locked then is refused */
+			outcome->is_known = outcome->code != 0;
+			if (!outcome->is_known)
+				npossible++;
 			continue;
 		}
 		outcome->is_known = true;
@@ -400,10 +409,13 @@ lock_nowait(const Work *work, int nids, const Datum *ids)
 
 		MemoryContextSwitchTo(oldcontext);
 		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
 		FlushErrorState();
+		/* whoever catches another error takes the innermost one for his own */
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(oldcontext);
+		CurrentResourceOwner = oldowner;
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
 		FreeErrorData(error);
 		rows = NULL;
 	}
@@ -413,22 +425,57 @@ lock_nowait(const Work *work, int nids, const Datum *ids)
 	return rows;
 }
 
-/* Note what keeps the contacts of these ids, all but those whose rows were returned, from being changed. */
-static void
-note_refused(const Work *work, int nids, const Datum *ids, const CbRows *rows, int code)
+/*
+ * Leave only those of the sorted ids that none of the rows has.  Returns how
+ * many are left.
+ */
+static int
+remove_returned(int nids, Datum *ids, const CbRows *rows)
 {
+	int			nleft = 0;
+
+	if (rows->count > 1)
+		qsort(rows->rows, rows->count, sizeof(CbRow), compare_keys);
+	for (int i = 0, j = 0; i < nids; i++)
+	{
+		while (j < rows->count && cb_compare(rows->rows[j].values[0], ids[i]) < 0)
+			j++;
+		if (j == rows->count || cb_compare(rows->rows[j].values[0], ids[i]) != 0)
+			ids[nleft++] = ids[i];
+	}
+	return nleft;
+}
+
+/*
+ * Note why these contacts cannot be locked: somebody holds them, or the caller
+ * may not update them.  Those that can be by now are locked.  All are asked for
+ * at once, and by halves where one is held.
+ */
+static void
+note_not_locked(const Work *work, int nids, Datum *ids, MemoryContext context)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	CbRows	   *locked;
+
+	CHECK_FOR_INTERRUPTS();
+	locked = lock_nowait(work, nids, ids);
+	if (locked)
+		nids = remove_returned(nids, ids, locked);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextReset(context);
+	if (!locked && nids > 1)
+	{
+		note_not_locked(work, nids / 2, ids, context);
+		note_not_locked(work, nids - nids / 2, ids + nids / 2, context);
+		return;
+	}
 	for (int i = 0; i < nids; i++)
 	{
-		CbOutcome  *outcome = &work->outcomes[(const Datum *) bsearch(&ids[i], work->ids, work->nids,
-																	  sizeof(Datum), compare_ids) - work->ids];
-		bool		is_returned = false;
+		CbOutcome  *outcome = &work->outcomes[find_id(work, &ids[i])];
 
-		for (int j = 0; j < rows->count && !is_returned; j++)
-			is_returned = cb_compare(rows->rows[j].values[0], ids[i]) == 0;
-		if (is_returned)
-			continue;
-		outcome->is_known = true;
-		outcome->code = code;
+		/* unless it is gone by now, or needs no change any more */
+		outcome->is_known = !locked;
+		outcome->code = locked ? ERRCODE_INSUFFICIENT_PRIVILEGE : ERRCODE_LOCK_NOT_AVAILABLE;
 	}
 }
 
@@ -444,9 +491,9 @@ static void
 lock_possible(const Work *work)
 {
 	Datum	   *ids = (Datum *) palloc(work->nids * sizeof(Datum));
-	int			nids = unknown_ids(work, ids);
+	int			nids = unknown_ids(work, false, ids);
 	CbRows	   *locked;
-	int			nleft = 0;
+	MemoryContext context;
 
 	if (work->nids == 1)
 	{
@@ -454,34 +501,14 @@ lock_possible(const Work *work)
 		return;
 	}
 	locked = cb_run(work->call, CB_CONTACTS, CB_LOCK_FREE, NULL, nids, ids, false);
-	if (locked->count > 1)
-		qsort(locked->rows, locked->count, sizeof(CbRow), compare_keys);
-	for (int i = 0, j = 0; i < nids; i++)
-	{
-		while (j < locked->count && cb_compare(locked->rows[j].values[0], ids[i]) < 0)
-			j++;
-		if (j == locked->count || cb_compare(locked->rows[j].values[0], ids[i]) != 0)
-			ids[nleft++] = ids[i];
-	}
-	if (nleft == 0)
+	nids = remove_returned(nids, ids, locked);
+	if (nids == 0)
 		return;
 
 	/* what cannot be locked is held or hidden; mostly nothing is held */
-	locked = lock_nowait(work, nleft, ids);
-	if (locked)
-	{
-		note_refused(work, nleft, ids, locked, ERRCODE_INSUFFICIENT_PRIVILEGE);
-		return;
-	}
-	for (int i = 0; i < nleft; i++)
-	{
-		CbRows		none = {0};
-
-		CHECK_FOR_INTERRUPTS();
-		locked = lock_nowait(work, 1, &ids[i]);
-		note_refused(work, 1, &ids[i], locked ? locked : &none,
-					 locked ? ERRCODE_INSUFFICIENT_PRIVILEGE : ERRCODE_LOCK_NOT_AVAILABLE);
-	}
+	context = AllocSetContextCreate(CurrentMemoryContext, "contact_block locks", ALLOCSET_DEFAULT_SIZES);
+	note_not_locked(work, nids, ids, context);
+	MemoryContextDelete(context);
 }
 
 void

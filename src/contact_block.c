@@ -207,15 +207,21 @@ make_set(const CbCall *call, int nelements, const Datum *values, const bool *isn
 static void
 put_row(ReturnSetInfo *result, Datum id, bool isnull, int code, const CbOutcome *outcome)
 {
+	int			place = cb_contact_place(CB_STATUS);
 	Datum		values[4] = {id};
 	bool		nulls[4] = {isnull};
 
 	values[1] = CStringGetTextDatum(code == 0 ? "00000" : unpack_sql_state(code));
-	nulls[2] = !outcome || !outcome->row;
+	nulls[2] = !outcome || !outcome->row || outcome->row->isnull[place];
+	/* the contract's word, or what stands there */
 	if (!nulls[2])
-		values[2] = CStringGetTextDatum(cb_status_name(outcome->status));
+		values[2] = outcome->status == CB_NO_STATUS ? outcome->row->values[place] :
+			CStringGetTextDatum(cb_status_name(outcome->status));
 	values[3] = BoolGetDatum(outcome && outcome->is_changed);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	pfree(DatumGetPointer(values[1]));
+	if (!nulls[2] && outcome->status != CB_NO_STATUS)
+		pfree(DatumGetPointer(values[2]));
 }
 
 /*
