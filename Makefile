@@ -10,6 +10,7 @@ OBJS = \
 	src/change.o \
 	src/contact_block.o \
 	src/document.o \
+	src/history.o \
 	src/lifecycle.o \
 	src/model.o \
 	src/relations.o \

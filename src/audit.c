@@ -34,35 +34,12 @@
 /* Stamps are whole milliseconds, as the document shows them; in microseconds. */
 #define STAMP_UNIT INT64CONST(1000)
 
-/*
- * Where the columns are that the trigger deals with, and what the table calls
- * the statuses.  Partitions differ from their parent, so this is looked up for
- * the relation at hand, once a statement: the executor has an FmgrInfo of its
- * own for each relation, and the lock that it holds keeps the columns where
- * they are.  Counted from 0.
- */
-typedef struct ContactColumns
-{
-	Oid			relid;			/* of what relation this tells */
-	int			id;
-	int			status;
-	int			reason;
-	int			at[CB_NEVENTS];
-	int			by[CB_NEVENTS];
-	bool		is_time[CB_NEVENTS];	/* is "at" of a type that has times? */
-	Oid			root;			/* what it is a partition of, on top; InvalidOid: not looked up yet */
-	bool		has_reason_text;	/* is the reason of a type that has empty values? */
-	bool		insert_is_update;	/* must "updated" not be null? */
-	Bitmapset  *ignored;		/* columns whose change alone is none */
-	CbNames		names;
-} ContactColumns;
-
 /* The row that the trigger was fired for, as it will be. */
 typedef struct AuditedRow
 {
 	Relation	rel;
 	TupleDesc	desc;
-	ContactColumns *columns;
+	CbAuditedColumns *columns;
 	Datum	   *values;
 	bool	   *isnull;
 	const TupleTableSlot *said; /* as the statement wants it */
@@ -71,87 +48,10 @@ typedef struct AuditedRow
 	bool		stamps[CB_NEVENTS]; /* what happens to it */
 } AuditedRow;
 
-/*
- * The place of a column.  The search starts at *next, and leaves there the
- * place behind: columns mostly follow each other as they are asked for.
- */
-static int
-find_column(Relation rel, const Trigger *trigger, const char *name, int *next)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-
-	for (int i = 0; i < desc->natts; i++)
-	{
-		int			place = (*next + i) % desc->natts;
-		Form_pg_attribute attribute = TupleDescAttr(desc, place);
-
-		if (!attribute->attisdropped && namestrcmp(&attribute->attname, name) == 0)
-		{
-			*next = place + 1;
-			return place;
-		}
-	}
-	for (int i = 0; i < trigger->tgnargs; i++)
-	{
-		const char *value = strchr(trigger->tgargs[i], '=');
-
-		if (value && strcmp(value + 1, name) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of relation \"%s\" does not exist",
-							name, RelationGetRelationName(rel)),
-					 errdetail("Argument \"%s\" of trigger \"%s\" names it.", trigger->tgargs[i], trigger->tgname),
-					 errhint("contact_block_setup() tells how to create it with the column's name of now.")));
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_COLUMN),
-			 errmsg("column \"%s\" of relation \"%s\" does not exist",
-					name, RelationGetRelationName(rel)),
-			 errhint("contact_block_setup() lists the columns that are missing.")));
-}
-
-/* Fill in what the trigger has to know of its relation. */
-static void
-look_up_columns(ContactColumns *columns, Relation rel, const Trigger *trigger)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	const CbObject *events = &cb_objects[CB_CONTACT_AUDIT];
-	const char **names;
-	int			next = 0;
-	ListCell   *lc;
-	Oid			type;
-
-	cb_read_arguments(trigger, &columns->names);
-	names = columns->names.columns;
-	columns->id = find_column(rel, trigger, names[cb_contact_place(CB_ID)], &next);
-	columns->status = find_column(rel, trigger, names[cb_contact_place(CB_STATUS)], &next);
-	columns->reason = find_column(rel, trigger, names[cb_contact_place(CB_REASON)], &next);
-	for (int event = 0; event < CB_NEVENTS; event++)
-	{
-		int			place = events->properties[event].place;
-
-		columns->at[event] = find_column(rel, trigger, names[place], &next);
-		columns->by[event] = find_column(rel, trigger, names[place + 1], &next);
-		type = TupleDescAttr(desc, columns->at[event])->atttypid;
-		if (type != TIMESTAMPTZOID)
-			type = getBaseType(type);
-		columns->is_time[event] = type == TIMESTAMPTZOID || type == TIMESTAMPOID;
-	}
-	type = TupleDescAttr(desc, columns->reason)->atttypid;
-	if (type != TEXTOID)
-		type = getBaseType(type);
-	columns->has_reason_text = type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
-	columns->insert_is_update = TupleDescAttr(desc, columns->at[CB_UPDATED])->attnotnull ||
-		TupleDescAttr(desc, columns->by[CB_UPDATED])->attnotnull;
-	foreach(lc, columns->names.ignored)
-		columns->ignored = bms_add_member(columns->ignored,
-										  find_column(rel, trigger, (char *) lfirst(lc), &next));
-}
-
-static ContactColumns *
+static CbAuditedColumns *
 find_columns(FmgrInfo *flinfo, Relation rel, const Trigger *trigger)
 {
-	ContactColumns *columns = (ContactColumns *) flinfo->fn_extra;
+	CbAuditedColumns *columns = (CbAuditedColumns *) flinfo->fn_extra;
 	MemoryContext oldcontext;
 
 	if (columns)
@@ -160,28 +60,10 @@ find_columns(FmgrInfo *flinfo, Relation rel, const Trigger *trigger)
 		return columns;
 	}
 	oldcontext = MemoryContextSwitchTo(flinfo->fn_mcxt);
-	columns = (ContactColumns *) palloc0(sizeof(ContactColumns));
-	columns->relid = RelationGetRelid(rel);
-	look_up_columns(columns, rel, trigger);
+	columns = cb_look_up_columns(rel, trigger);
 	MemoryContextSwitchTo(oldcontext);
 	flinfo->fn_extra = columns;
 	return columns;
-}
-
-/* A column's value as a string, whatever its type is by now; NULL for null. */
-static char *
-column_string(TupleDesc desc, int column, const Datum *values, const bool *isnull)
-{
-	Oid			type = TupleDescAttr(desc, column)->atttypid;
-	Oid			output;
-	bool		is_varlena;
-
-	if (isnull[column])
-		return NULL;
-	if (type == TEXTOID)
-		return TextDatumGetCString(values[column]);
-	getTypeOutputInfo(type, &output, &is_varlena);
-	return OidOutputFunctionCall(output, values[column]);
 }
 
 /* A time as a string, which a timestamp without time zone reads as UTC, too. */
@@ -285,9 +167,10 @@ row_differs(const AuditedRow *row)
  * security counts as a no.
  */
 static bool
-may_be_told(Relation rel)
+may_be_told(const AuditedRow *row)
 {
 	static const CbKind told[] = {CB_ID, CB_STATUS};
+	Relation	rel = row->rel;
 	Oid			relid = RelationGetRelid(rel);
 	List	   *ancestors = NIL;
 
@@ -305,7 +188,7 @@ may_be_told(Relation rel)
 		return true;
 	for (size_t i = 0; i < lengthof(told); i++)
 	{
-		const char *name = cb_relations[CB_CONTACTS].columns[cb_contact_place(told[i])].name;
+		const char *name = row->columns->names.columns[cb_contact_place(told[i])];
 
 		if (pg_attribute_aclcheck(relid, get_attnum(relid, name), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 			return false;
@@ -316,19 +199,7 @@ may_be_told(Relation rel)
 static char *
 id_string(const AuditedRow *row)
 {
-	return column_string(row->desc, row->columns->id, row->old->tts_values, row->old->tts_isnull);
-}
-
-static CbStatus
-find_status(const AuditedRow *row, const char *label)
-{
-	int			status = 0;
-
-	if (!label)
-		return CB_NO_STATUS;
-	while (status < CB_NSTATUSES && strcmp(row->columns->names.labels[status], label) != 0)
-		status++;
-	return (CbStatus) status;
+	return cb_column_string(row->desc, row->columns->id, row->old->tts_values, row->old->tts_isnull);
 }
 
 /* Raise PT409 for a change of status that a plain statement must not make. */
@@ -337,7 +208,7 @@ conflict(const AuditedRow *row, CbStatus old_status, CbStatus status, const char
 {
 	const char *id = id_string(row);
 
-	cb_conflict(!may_be_told(row->rel) ? NULL :
+	cb_conflict(!may_be_told(row) ? NULL :
 				psprintf("Contact \"%s\" is %s and cannot become %s.", id ? id : "null",
 						 cb_status_name(old_status), cb_status_name(status)), hint);
 }
@@ -347,15 +218,22 @@ static void
 unknown_status(const AuditedRow *row, const char *label)
 {
 	Form_pg_attribute attribute = TupleDescAttr(row->desc, row->columns->status);
+	StringInfoData others;
 
 	if (!label && attribute->attnotnull)
 		return;
+	initStringInfo(&others);
+	for (int status = 0; status < CB_NSTATUSES; status++)
+	{
+		const char *other = row->columns->names.labels[status];
+
+		if (cb_can_hold(getBaseType(attribute->atttypid), other))
+			appendStringInfo(&others, "%s\"%s\"", others.len > 0 ? ", " : "", other);
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_CHECK_VIOLATION),
 			 errmsg("the contact's status is none that it can have"),
-			 errdetail("It is \"%s\", and can be \"%s\", \"%s\", \"%s\" or \"%s\".", label ? label : "null",
-					   row->columns->names.labels[CB_NEW], row->columns->names.labels[CB_ACTIVE],
-					   row->columns->names.labels[CB_BLOCKED], row->columns->names.labels[CB_DELETED]),
+			 errdetail("It is \"%s\", and can be one of %s.", label ? label : "null", others.data),
 			 errtablecol(row->rel, row->columns->status + 1)));
 }
 
@@ -400,7 +278,7 @@ clean_reason(AuditedRow *row, CbStatus old_status, CbStatus status)
 static void
 guard_insert(AuditedRow *row, const char *label)
 {
-	CbStatus	status = find_status(row, label);
+	CbStatus	status = cb_find_word(&row->columns->names, label);
 
 	if (status == CB_NO_STATUS)
 		unknown_status(row, label);
@@ -416,9 +294,9 @@ static void
 guard_update(AuditedRow *row, const char *label)
 {
 	int			place = row->columns->status;
-	const char *old_label = column_string(row->desc, place, row->old->tts_values, row->old->tts_isnull);
-	CbStatus	old_status = find_status(row, old_label);
-	CbStatus	status = find_status(row, label);
+	const char *old_label = cb_column_string(row->desc, place, row->old->tts_values, row->old->tts_isnull);
+	CbStatus	old_status = cb_find_word(&row->columns->names, old_label);
+	CbStatus	status = cb_find_word(&row->columns->names, label);
 	bool		is_lifted = cb_lifts(old_status, status) && !row->ours;
 
 	if (old_label && label ? strcmp(old_label, label) == 0 : old_label == label)
@@ -457,7 +335,7 @@ guard_update(AuditedRow *row, const char *label)
 static void
 guard(AuditedRow *row)
 {
-	const char *label = column_string(row->desc, row->columns->status, row->values, row->isnull);
+	const char *label = cb_column_string(row->desc, row->columns->status, row->values, row->isnull);
 
 	if (row->old)
 		guard_update(row, label);
@@ -474,7 +352,7 @@ guard(AuditedRow *row)
 static TimestampTz
 stamp_time(const AuditedRow *row)
 {
-	const ContactColumns *columns = row->columns;
+	const CbAuditedColumns *columns = row->columns;
 	TimestampTz now = GetCurrentTimestamp();
 
 	now -= now % STAMP_UNIT;
@@ -503,7 +381,7 @@ stamp_time(const AuditedRow *row)
 static void
 stamp(AuditedRow *row)
 {
-	const ContactColumns *columns = row->columns;
+	const CbAuditedColumns *columns = row->columns;
 	Datum		at = TimestampTzGetDatum(stamp_time(row));
 	Datum		by = CStringGetTextDatum(cb_actor());
 
@@ -524,39 +402,6 @@ compare_ids(const void *a, const void *b)
 }
 
 /*
- * Is the relation the table of contacts or a part of it?  On a distributed
- * engine it may be a shard: a table beside that, with a number behind the name.
- */
-static bool
-is_of_contacts(const CbSetAtWork *set, Relation rel, Oid *root)
-{
-	List	   *ancestors;
-	const char *contacts;
-	const char *name;
-	size_t		length;
-
-	if (!OidIsValid(*root))
-	{
-		*root = RelationGetRelid(rel);
-		ancestors = rel->rd_rel->relispartition ? get_partition_ancestors(*root) : NIL;
-		if (ancestors != NIL)
-			*root = llast_oid(ancestors);
-	}
-	if (*root == set->relid)
-		return true;
-	/* a partition that is being detached does not tell of what */
-	if (*root == RelationGetRelid(rel) && rel->rd_rel->relispartition)
-		return true;
-	contacts = get_rel_name(set->relid);
-	name = get_rel_name(*root);
-	if (get_rel_namespace(*root) != get_rel_namespace(set->relid) || !contacts || !name)
-		return false;
-	length = strlen(contacts);
-	return strncmp(name, contacts, length) == 0 && name[length] == '_' && name[length + 1] != '\0' &&
-		strspn(name + length + 1, "0123456789") == strlen(name + length + 1);
-}
-
-/*
  * Is the row one of those that a call of ours is changing just now?  Returns
  * which one of the set, or -1.
  */
@@ -566,40 +411,14 @@ find_in_set(const AuditedRow *row, const CbSetAtWork *set)
 	Datum		key;
 	const Datum *found;
 
-	if (!set || DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) != set->trigger_depth + 1 ||
-		!is_of_contacts(set, row->rel, &row->columns->root))
+	if (!set || cb_trigger_depth() != set->trigger_depth + 1 ||
+		!cb_is_of_table(row->rel, set->relid, &row->columns->root))
 		return -1;
 	if (row->old->tts_isnull[row->columns->id])
 		return -1;
 	key = CStringGetTextDatum(id_string(row));
 	found = (const Datum *) bsearch(&key, set->ids, set->nids, sizeof(Datum), compare_ids);
 	return found ? found - set->ids : -1;
-}
-
-/*
- * Check that the trigger is one that this function is for.  Raises 39P01.
- */
-static void
-check_protocol(FunctionCallInfo fcinfo)
-{
-	TriggerEvent event;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager",
-						"contact_audit")));
-	event = ((TriggerData *) fcinfo->context)->tg_event;
-	if (!TRIGGER_FIRED_BEFORE(event) || !TRIGGER_FIRED_FOR_ROW(event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be fired BEFORE ROW",
-						"contact_audit")));
-	if (!TRIGGER_FIRED_BY_INSERT(event) && !TRIGGER_FIRED_BY_UPDATE(event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be fired for INSERT or UPDATE",
-						"contact_audit")));
 }
 
 /*
@@ -649,7 +468,7 @@ contact_audit(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	HeapTuple	result;
 
-	check_protocol(fcinfo);
+	cb_check_protocol(fcinfo, "contact_audit", false);
 	row.rel = trigdata->tg_relation;
 	row.desc = RelationGetDescr(row.rel);
 	row.columns = find_columns(fcinfo->flinfo, row.rel, trigdata->tg_trigger);

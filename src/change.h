@@ -28,17 +28,40 @@ typedef struct CbSetAtWork
 	int			nids;
 	const Datum *ids;			/* text, as the column shows them, sorted */
 	bool	   *is_stamped;		/* by the trigger, for each id */
+	CommandId	own_commands;	/* that the history has taken to record them */
 } CbSetAtWork;
 
 extern CbSetAtWork *cb_set_at_work;
 
+/* The depth of triggers at which we are: 0 outside of any. */
+extern int	cb_trigger_depth(void);
+
+/* What became of a contact. */
+typedef struct CbOutcome
+{
+	int			code;			/* the SQLSTATE that a call for it alone ends with; 0 is a document */
+	bool		is_changed;
+	bool		is_known;		/* is there nothing to be done about it any more? */
+	CbStatus	status;			/* as it is now, where there is one to tell */
+	const CbRow *row;			/* the same; NULL: there is none */
+} CbOutcome;
+
 /*
- * Make the change, and return the contact as it is afterwards, or as it was
- * found when there was nothing to change.  Raises PT404, PT409, 42501, 21000,
- * and 55000 when the audit trigger did not fire.  Between SPI_connect and
- * SPI_finish only.
+ * Make the change for a set of contacts, by one UPDATE in the order of their
+ * ids, and tell what became of each.  The ids are text as the column shows
+ * them, sorted, and different.  The rows are whole for a set of one, else they
+ * have what CB_READ_STATES returns or less.  A set of one waits for whoever
+ * holds its contact; of more, one that came back to a starting status while
+ * somebody holds it is 55P03.  Raises 55000 when the audit trigger did not
+ * fire, 21000 when an id is not unique, 42501 when a trigger of the user's
+ * makes something else of a row, PT404 when one removes it, and 0A000 when the
+ * column has no word for a status.  Between SPI_connect and SPI_finish only.
  */
-extern CbRow cb_change_contact(const CbCall *call, const CbChange *change, Datum id);
+extern void cb_change_contacts(const CbCall *call, const CbChange *change,
+							   int nids, const Datum *ids, CbOutcome *outcomes);
+
+/* Raise the error that an outcome with a code is, for the id as the caller gave it. */
+pg_noreturn extern void cb_raise_outcome(const CbCall *call, const CbOutcome *outcome, Datum id);
 
 /* Read a contact.  Raises PT404 and 21000; with read_only as cb_run. */
 extern CbRow cb_read_contact(const CbCall *call, Datum id, bool read_only);

@@ -78,8 +78,11 @@ find_option(const char *name, bool create_placeholders pg_attribute_unused(),
 }
 #endif
 
-/* 16 has one ownership check for every kind of object. */
+/* 16 has one check of ownership, and one of rights, for every kind of object. */
 #if PG_VERSION_NUM < 160000
+#define object_aclcheck(classid, objectid, roleid, mode) \
+	(AssertMacro((classid) == NamespaceRelationId), \
+	 pg_namespace_aclcheck(objectid, roleid, mode))
 #define object_ownercheck(classid, objectid, roleid) \
 	(AssertMacro((classid) == RelationRelationId), \
 	 pg_class_ownercheck(objectid, roleid))

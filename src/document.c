@@ -86,7 +86,7 @@ number_value(Datum datum)
 	JsonbValue	value;
 
 	value.type = jbvNumeric;
-	value.val.numeric = DatumGetNumeric(datum);
+	value.val.numeric = int64_to_numeric(DatumGetInt64(datum));
 	return value;
 }
 
@@ -323,12 +323,17 @@ want_references(Document *document, const CbObject *object, const CbRow *row)
 				break;
 			case CB_LIST:
 				links = run(document, target->link, CB_READ_LINKS, 1, &row->values[0]);
-				qsort(links->rows, links->count, sizeof(CbRow), compare_links);
 				for (int j = 0; j < links->count; j++)
 				{
-					if (!links->rows[j].isnull[1])
-						want(known, key_of(document, target->relation, links->rows[j].values[1]));
+					Datum	   *key = unconstify(Datum *, &links->rows[j].values[1]);
+
+					if (links->rows[j].isnull[1])
+						continue;
+					/* they are sorted as they are shown */
+					*key = key_of(document, target->relation, *key);
+					want(known, *key);
 				}
+				qsort(links->rows, links->count, sizeof(CbRow), compare_links);
 				document->links[target->link] = links;
 				break;
 			default:
@@ -427,7 +432,8 @@ list_value(const Document *document, const CbObject *object)
 	for (int i = 0; i < links->count; i++)
 	{
 		const CbRow *link = &links->rows[i];
-		const CbRow *row = link->isnull[1] ? NULL : find_referenced(document, object->relation, link->values[1]);
+		const CbRow *row = link->isnull[1] ? NULL :
+			find_row(&document->known[object->relation], link->values[1]);
 
 		if (row)
 			append(&array, object_value(document, object, row, link));

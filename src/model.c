@@ -150,7 +150,7 @@ static const struct
 	const char *read_as;
 }			types[] = {
 	[CB_TEXT] = {"text", "text"},
-	[CB_INTEGER] = {"integer", "numeric"},
+	[CB_INTEGER] = {"integer", "int8"},
 	[CB_TIME] = {"timestamptz", "timestamptz"},
 	[CB_ID] = {"text", "text"},
 	[CB_STATUS] = {"text", "text"},

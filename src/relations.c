@@ -55,9 +55,10 @@ relation_changed(Datum arg pg_attribute_unused(), Oid relid)
 		changes++;
 }
 
+/* the schema, or a word of an enum */
 static void
-schema_renamed(Datum arg pg_attribute_unused(), CbCacheId cacheid pg_attribute_unused(),
-			   uint32 hashvalue pg_attribute_unused())
+name_changed(Datum arg pg_attribute_unused(), CbCacheId cacheid pg_attribute_unused(),
+			 uint32 hashvalue pg_attribute_unused())
 {
 	changes++;
 }
@@ -316,7 +317,8 @@ know_schema(FunctionCallInfo fcinfo)
 	{
 		known = (CbSchema *) MemoryContextAllocZero(TopMemoryContext, schema_size());
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, schema_renamed, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, name_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(ENUMTYPOIDNAME, name_changed, (Datum) 0);
 	}
 	/* a change that is heard of while we look is one to look at next time */
 	changes_now = changes;

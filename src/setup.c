@@ -214,7 +214,8 @@ find_columns(Found *found)
 }
 
 /*
- * Columns that are missing, in one line.
+ * Columns that are missing, in one line.  One that a newer version has added
+ * may be: its property is null then.
  */
 static void
 check_columns(const Found *found, Findings *findings)
@@ -229,6 +230,14 @@ check_columns(const Found *found, Findings *findings)
 	{
 		if (found->numbers[place] != InvalidAttrNumber)
 			continue;
+		if (found->info->columns[place].newer)
+		{
+			ereport(NOTICE,
+					(errmsg("%s lacks %s, which is new", found->name, column_name(found, place)),
+					 errhint("ALTER TABLE %s ADD COLUMN %s %s;", found->table_name, column_name(found, place),
+							 found->info->columns[place].type)));
+			continue;
+		}
 		appendStringInfo(&missing, "%s%s", missing.len > 0 ? ", " : "", column_name(found, place));
 		/* the table under a view may have it */
 		if (!OidIsValid(found->table) || get_attnum(found->table, column_name(found, place)) != InvalidAttrNumber)

@@ -66,6 +66,7 @@ typedef struct Receiver
 {
 	DestReceiver pub;			/* must be first */
 	MemoryContext context;
+	int			width;			/* how many columns a row has, returned or not */
 	const int  *places;
 	CbRows	   *rows;
 } Receiver;
@@ -74,7 +75,21 @@ typedef struct Receiver
 static bool
 takes_many(CbAction action)
 {
-	return action == CB_READ_MANY || action == CB_READ_ACTORS;
+	return action != CB_READ && action != CB_READ_LINKS && action != CB_LOCK &&
+		action != CB_CHANGE && action != CB_CHANGE_WITH_REASON;
+}
+
+static bool
+is_change(CbAction action)
+{
+	return action >= CB_CHANGE;
+}
+
+/* Is the second parameter of the statement a reason? */
+static bool
+takes_reason(CbAction action)
+{
+	return action == CB_CHANGE_WITH_REASON || action == CB_CHANGE_MANY_WITH_REASON;
 }
 
 static const char *
@@ -99,8 +114,15 @@ is_returned(CbRelation relation, CbAction action, int place)
 			return place > 0;
 		case CB_READ_ACTORS:
 			return bms_is_member(cb_relations[relation].first + place, cb_objects[CB_ACTOR].columns);
+		case CB_READ_STATES:
+			return place == 0 || place == cb_contact_place(CB_STATUS) || place == cb_contact_place(CB_REASON);
 		case CB_LOCK:
+		case CB_LOCK_FREE:
+		case CB_LOCK_NOWAIT:
 			return place == 0;
+		case CB_CHANGE_MANY:
+		case CB_CHANGE_MANY_WITH_REASON:
+			return place == 0 || place == cb_contact_place(CB_STATUS);
 		default:
 			return true;
 	}
@@ -163,9 +185,10 @@ append_change(StringInfo sql, const CbSchema *schema, const char *name, const Pl
 	const char *separator = " AND (";
 
 	appendStringInfo(sql, "UPDATE %s SET %s = %s", name, status, status_literal(schema, entry->to));
-	if (entry->action == CB_CHANGE_WITH_REASON)
+	if (takes_reason(entry->action))
 		appendStringInfo(sql, ", %s = $2", reason);
-	appendStringInfo(sql, " WHERE %s " EQUALS " $1", column_name(CB_CONTACTS, 0));
+	appendStringInfo(sql, " WHERE %s " EQUALS " %s", column_name(CB_CONTACTS, 0),
+					 takes_many(entry->action) ? "ANY ($1)" : "$1");
 	for (int from = 0; from < CB_NSTATUSES; from++)
 	{
 		if (!(cb_statuses[entry->to].verb_starts_from & CB_IS(from)))
@@ -174,7 +197,7 @@ append_change(StringInfo sql, const CbSchema *schema, const char *name, const Pl
 		append_is_status(sql, schema, from);
 		separator = " OR ";
 	}
-	if (entry->action == CB_CHANGE_WITH_REASON)
+	if (takes_reason(entry->action))
 	{
 		/* the same status with another reason; one that may not be read counts as another */
 		appendStringInfoString(sql, separator);
@@ -193,7 +216,7 @@ statement_text(const CbSchema *schema, PlanEntry *entry)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	if (entry->action == CB_CHANGE || entry->action == CB_CHANGE_WITH_REASON)
+	if (is_change(entry->action))
 	{
 		append_change(&sql, schema, name, entry);
 		append_columns(&sql, schema, entry);
@@ -203,8 +226,9 @@ statement_text(const CbSchema *schema, PlanEntry *entry)
 	append_columns(&sql, schema, entry);
 	appendStringInfo(&sql, " FROM %s WHERE %s " EQUALS " %s", name, column_name(entry->relation, 0),
 					 takes_many(entry->action) ? "ANY ($1)" : "$1");
-	if (entry->action == CB_LOCK)
-		appendStringInfoString(&sql, " FOR NO KEY UPDATE");
+	if (entry->action == CB_LOCK || entry->action == CB_LOCK_FREE || entry->action == CB_LOCK_NOWAIT)
+		appendStringInfo(&sql, " FOR NO KEY UPDATE%s", entry->action == CB_LOCK_FREE ? " SKIP LOCKED" :
+						 entry->action == CB_LOCK_NOWAIT ? " NOWAIT" : "");
 	return sql.data;
 }
 
@@ -262,7 +286,7 @@ prepare(const CbSchema *schema, PlanEntry *key)
 	if (nplans >= MAX_PLANS)
 		free_oldest_plan();
 	plan = SPI_prepare_cursor(statement_text(schema, key),
-							  key->action == CB_CHANGE_WITH_REASON ? 2 : 1, types,
+							  takes_reason(key->action) ? 2 : 1, types,
 							  CURSOR_OPT_GENERIC_PLAN);
 	if (!plan)
 		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
@@ -316,28 +340,22 @@ plan_by_key(PlanEntry *entry)
 	for (size_t i = 0; i < lengthof(off); i++)
 		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
-	plan = SPI_plan_get_cached_plan(entry->plan);
-	if (!plan)
-		elog(ERROR, "SPI_plan_get_cached_plan failed");
-	entry->planned = plan->generation;
-	ReleaseCachedPlan(plan, CurrentResourceOwner);
-	AtEOXact_GUC(true, nest_level);
-}
-
-/* The same, while the entry stays: a function that the planner runs may call us, too. */
-static void
-plan_in_use(PlanEntry *entry)
-{
+	/* a function that the planner runs may call us, too */
 	entry->uses++;
 	PG_TRY();
 	{
-		plan_by_key(entry);
+		plan = SPI_plan_get_cached_plan(entry->plan);
 	}
 	PG_FINALLY();
 	{
 		entry->uses--;
 	}
 	PG_END_TRY();
+	if (!plan)
+		elog(ERROR, "SPI_plan_get_cached_plan failed");
+	entry->planned = plan->generation;
+	ReleaseCachedPlan(plan, CurrentResourceOwner);
+	AtEOXact_GUC(true, nest_level);
 }
 
 /*
@@ -389,7 +407,7 @@ get_plan(const CbCall *call, CbRelation relation, CbAction action, CbStatus to)
 	if (entry)
 		free_plan(entry);
 	entry = prepare(call->schema, &key);
-	plan_in_use(entry);
+	plan_by_key(entry);
 	return entry;
 }
 
@@ -411,7 +429,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	CbRows	   *rows = receiver->rows;
 	MemoryContext oldcontext = MemoryContextSwitchTo(receiver->context);
 	TupleDesc	desc = slot->tts_tupleDescriptor;
-	int			ncolumns = cb_relations[rows->relation].ncolumns;
+	int			ncolumns = receiver->width;
 	Size		size = ncolumns * sizeof(Datum) + MAXALIGN(ncolumns * sizeof(bool));
 	Datum	   *values;
 	bool	   *isnull;
@@ -546,7 +564,7 @@ CbRows *
 cb_run(const CbCall *call, CbRelation relation, CbAction action, const CbChange *change,
 	   int nkeys, const Datum *keys, bool read_only)
 {
-	ParamListInfo params = makeParamList(action == CB_CHANGE_WITH_REASON ? 2 : 1);
+	ParamListInfo params = makeParamList(takes_reason(action) ? 2 : 1);
 	CbRows	   *rows = (CbRows *) palloc0(sizeof(CbRows));
 	Receiver	receiver = {
 		.pub = {
@@ -569,13 +587,16 @@ cb_run(const CbCall *call, CbRelation relation, CbAction action, const CbChange 
 	rows->relation = relation;
 	if (!key_parameter(call->schema, relation, action, nkeys, keys, &params->params[0]))
 		return rows;
-	if (action == CB_CHANGE_WITH_REASON)
+	if (takes_reason(action))
 		params->params[1] = (ParamExternData) {
 		change->reason, false, PARAM_FLAG_CONST, TEXTOID
 	};
 
 	entry = get_plan(call, relation, action, change ? change->to : CB_NO_STATUS);
 	receiver.places = entry->places;
+	/* of many contacts only what tells their state is kept */
+	receiver.width = relation == CB_CONTACTS && takes_many(action) && action != CB_READ_MANY ?
+		cb_contact_place(CB_REASON) + 1 : cb_relations[relation].ncolumns;
 	execute(entry, &options);
 	if (action != CB_READ_LINKS)
 		check_keys(rows);
@@ -594,12 +615,17 @@ cb_prepare_all(const CbCall *call)
 	}
 	(void) get_plan(call, cb_objects[CB_ACTOR].relation, CB_READ_ACTORS, CB_NO_STATUS);
 	(void) get_plan(call, CB_CONTACTS, CB_READ, CB_NO_STATUS);
-	(void) get_plan(call, CB_CONTACTS, CB_LOCK, CB_NO_STATUS);
+	for (int action = CB_READ_STATES; action <= CB_LOCK_NOWAIT; action++)
+		(void) get_plan(call, CB_CONTACTS, action, CB_NO_STATUS);
 	(void) get_plan(call, CB_CONTACTS, CB_CHANGE_WITH_REASON, CB_BLOCKED);
+	(void) get_plan(call, CB_CONTACTS, CB_CHANGE_MANY_WITH_REASON, CB_BLOCKED);
 	for (int status = 0; status < CB_NSTATUSES; status++)
 	{
 		if (cb_statuses[status].verb_starts_from && NameStr(call->schema->labels[status])[0] != '\0')
+		{
 			(void) get_plan(call, CB_CONTACTS, CB_CHANGE, status);
+			(void) get_plan(call, CB_CONTACTS, CB_CHANGE_MANY, status);
+		}
 	}
 }
 

@@ -18,12 +18,21 @@ typedef enum CbAction
 	CB_READ_LINKS,				/* $1 is the key, which they share: not returned */
 	CB_READ_MANY,				/* $1 is an array of keys */
 	CB_READ_ACTORS,				/* the same; what is shown of those who acted */
+	CB_READ_STATES,				/* the same of contacts; what tells whether there is something to change */
 	CB_LOCK,					/* as for an UPDATE; returns the key */
+	CB_LOCK_FREE,				/* $1 is an array of keys; the same, of those that nobody holds */
+	CB_LOCK_NOWAIT,				/* the same of all, 55P03 if somebody holds one */
 	CB_CHANGE,					/* to a status, unless it does not start from the row's */
-	CB_CHANGE_WITH_REASON		/* the same; $2 is the reason */
+	CB_CHANGE_WITH_REASON,		/* the same; $2 is the reason */
+	CB_CHANGE_MANY,				/* $1 is an array of keys; returns key and status */
+	CB_CHANGE_MANY_WITH_REASON
 } CbAction;
 
-/* One row: the columns of its relation; null are those, too, that the statement does not return. */
+/*
+ * One row: the columns of its relation; null are those, too, that the statement
+ * does not return.  Where it returns the state of many contacts, the row ends
+ * with the reason.
+ */
 typedef struct CbRow
 {
 	const Datum *values;

@@ -9,9 +9,11 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -123,6 +125,13 @@ cb_read_arguments(const Trigger *trigger, CbNames *names)
 	{
 		if (!names->columns[place])
 			names->columns[place] = contacts->columns[place].name;
+		for (int other = 0; trigger->tgnargs > 0 && other < place; other++)
+		{
+			if (strcmp(names->columns[other], names->columns[place]) == 0 &&
+				cb_is_audited(&contacts->columns[other]) && cb_is_audited(&contacts->columns[place]))
+				bad_argument(trigger, psprintf("%s=%s", contacts->columns[place].name, names->columns[place]),
+							 "is another column, too");
+		}
 	}
 	for (int status = 0; status < CB_NSTATUSES; status++)
 	{
@@ -142,6 +151,140 @@ cb_trigger_function(Oid schema)
 {
 	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("contact_audit"),
 						   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
+}
+
+/*
+ * The place of a column.  The search starts at *next, and leaves there the
+ * place behind: columns mostly follow each other as they are asked for.
+ */
+static int
+find_column(Relation rel, const Trigger *trigger, const char *name, int *next)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		int			place = (*next + i) % desc->natts;
+		Form_pg_attribute attribute = TupleDescAttr(desc, place);
+
+		if (!attribute->attisdropped && namestrcmp(&attribute->attname, name) == 0)
+		{
+			*next = place + 1;
+			return place;
+		}
+	}
+	for (int i = 0; i < trigger->tgnargs; i++)
+	{
+		const char *value = strchr(trigger->tgargs[i], '=');
+
+		if (value && strcmp(value + 1, name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of relation \"%s\" does not exist",
+							name, RelationGetRelationName(rel)),
+					 errdetail("Argument \"%s\" of trigger \"%s\" names it.", trigger->tgargs[i], trigger->tgname),
+					 errhint("contact_block_setup() tells how to create it with the column's name of now.")));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of relation \"%s\" does not exist",
+					name, RelationGetRelationName(rel)),
+			 errhint("contact_block_setup() lists the columns that are missing.")));
+}
+
+CbAuditedColumns *
+cb_look_up_columns(Relation rel, const Trigger *trigger)
+{
+	CbAuditedColumns *columns = (CbAuditedColumns *) palloc0(sizeof(CbAuditedColumns));
+	TupleDesc	desc = RelationGetDescr(rel);
+	const CbObject *events = &cb_objects[CB_CONTACT_AUDIT];
+	const char **names;
+	int			next = 0;
+	ListCell   *lc;
+	Oid			type;
+
+	columns->relid = RelationGetRelid(rel);
+	cb_read_arguments(trigger, &columns->names);
+	names = columns->names.columns;
+	columns->id = find_column(rel, trigger, names[cb_contact_place(CB_ID)], &next);
+	columns->status = find_column(rel, trigger, names[cb_contact_place(CB_STATUS)], &next);
+	columns->reason = find_column(rel, trigger, names[cb_contact_place(CB_REASON)], &next);
+	for (int event = 0; event < CB_NEVENTS; event++)
+	{
+		int			place = events->properties[event].place;
+
+		columns->at[event] = find_column(rel, trigger, names[place], &next);
+		columns->by[event] = find_column(rel, trigger, names[place + 1], &next);
+		type = TupleDescAttr(desc, columns->at[event])->atttypid;
+		if (type != TIMESTAMPTZOID)
+			type = getBaseType(type);
+		columns->is_time[event] = type == TIMESTAMPTZOID || type == TIMESTAMPOID;
+	}
+	type = TupleDescAttr(desc, columns->reason)->atttypid;
+	if (type != TEXTOID)
+		type = getBaseType(type);
+	columns->has_reason_text = type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+	columns->insert_is_update = TupleDescAttr(desc, columns->at[CB_UPDATED])->attnotnull ||
+		TupleDescAttr(desc, columns->by[CB_UPDATED])->attnotnull;
+	foreach(lc, columns->names.ignored)
+		columns->ignored = bms_add_member(columns->ignored,
+										  find_column(rel, trigger, (char *) lfirst(lc), &next));
+	return columns;
+}
+
+char *
+cb_column_string(TupleDesc desc, int column, const Datum *values, const bool *isnull)
+{
+	Oid			type = TupleDescAttr(desc, column)->atttypid;
+	Oid			output;
+	bool		is_varlena;
+
+	if (isnull[column])
+		return NULL;
+	if (type == TEXTOID)
+		return TextDatumGetCString(values[column]);
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return OidOutputFunctionCall(output, values[column]);
+}
+
+CbStatus
+cb_find_word(const CbNames *names, const char *word)
+{
+	int			status = 0;
+
+	if (!word)
+		return CB_NO_STATUS;
+	while (status < CB_NSTATUSES && strcmp(names->labels[status], word) != 0)
+		status++;
+	return (CbStatus) status;
+}
+
+bool
+cb_is_of_table(Relation rel, Oid table, Oid *root)
+{
+	Oid			relid = RelationGetRelid(rel);
+	List	   *ancestors;
+	const char *table_name;
+	const char *name;
+	size_t		length;
+
+	if (relid == table || *root == table)
+		return true;
+	if (!OidIsValid(*root))
+	{
+		ancestors = get_partition_ancestors(relid);
+		*root = ancestors == NIL ? relid : list_member_oid(ancestors, table) ? table : llast_oid(ancestors);
+	}
+	/* a partition that is being detached does not tell of what */
+	if (*root == table || (*root == relid && rel->rd_rel->relispartition))
+		return true;
+	table_name = get_rel_name(table);
+	name = get_rel_name(*root);
+	if (get_rel_namespace(*root) != get_rel_namespace(table) || !table_name || !name)
+		return false;
+	length = strlen(table_name);
+	return strncmp(name, table_name, length) == 0 && name[length] == '_' && name[length + 1] != '\0' &&
+		strspn(name + length + 1, "0123456789") == strlen(name + length + 1);
 }
 
 /* Does the trigger fire before every row that is inserted or updated? */
@@ -264,4 +407,28 @@ cb_trigger_trouble(Oid relid, Oid schema, const char **remedy, bool *is_missing)
 	if (*is_missing)
 		*remedy = obstacles.data;
 	return trouble;
+}
+
+void
+cb_check_protocol(FunctionCallInfo fcinfo, const char *name, bool is_after)
+{
+	TriggerEvent event;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", name)));
+	event = ((TriggerData *) fcinfo->context)->tg_event;
+	if (is_after && (!TRIGGER_FIRED_AFTER(event) || !TRIGGER_FIRED_FOR_ROW(event)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired AFTER ROW", name)));
+	if (!is_after && (!TRIGGER_FIRED_BEFORE(event) || !TRIGGER_FIRED_FOR_ROW(event)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired BEFORE ROW", name)));
+	if (!TRIGGER_FIRED_BY_INSERT(event) && !TRIGGER_FIRED_BY_UPDATE(event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired for INSERT or UPDATE", name)));
 }

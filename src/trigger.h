@@ -9,6 +9,8 @@
 #define CONTACT_BLOCK_TRIGGER_H
 
 #include "commands/trigger.h"
+#include "fmgr.h"
+#include "nodes/bitmapset.h"
 #include "utils/relcache.h"
 
 #include "lifecycle.h"
@@ -27,6 +29,45 @@ typedef struct CbNames
 	const char *labels[CB_NSTATUSES];
 	List	   *ignored;		/* of names */
 } CbNames;
+
+/*
+ * Where the columns are that a trigger deals with, and what the table calls the
+ * statuses.  Partitions differ from their parent, so this is looked up for the
+ * relation at hand, once a statement: the executor has an FmgrInfo of its own
+ * for each relation, and the lock that it holds keeps the columns where they
+ * are.  Counted from 0.
+ */
+typedef struct CbAuditedColumns
+{
+	Oid			relid;			/* of what relation this tells */
+	int			id;
+	int			status;
+	int			reason;
+	int			at[CB_NEVENTS];
+	int			by[CB_NEVENTS];
+	bool		is_time[CB_NEVENTS];	/* is "at" of a type that has times? */
+	Oid			root;			/* what it is a partition of, on top; InvalidOid: not looked up yet */
+	bool		has_reason_text;	/* is the reason of a type that has empty values? */
+	bool		insert_is_update;	/* must "updated" not be null? */
+	Bitmapset  *ignored;		/* columns whose change alone is none */
+	CbNames		names;
+} CbAuditedColumns;
+
+/* Look that up, in the current memory context.  Raises 55000, and 42703 when a column is missing. */
+extern CbAuditedColumns *cb_look_up_columns(Relation rel, const Trigger *trigger);
+
+/* A column's value as a string, whatever its type is by now; NULL for null. */
+extern char *cb_column_string(TupleDesc desc, int column, const Datum *values, const bool *isnull);
+
+/* The status that the table's word stands for, CB_NO_STATUS if for none or NULL. */
+extern CbStatus cb_find_word(const CbNames *names, const char *word);
+
+/*
+ * Is the relation the table or a part of it: a partition, a child, or on a
+ * distributed engine a shard, a table beside it with a number behind the name?
+ * What it is part of is looked up once, into *root, InvalidOid at first.
+ */
+extern bool cb_is_of_table(Relation rel, Oid table, Oid *root);
 
 /* Read the arguments, in the current memory context.  Raises 55000. */
 extern void cb_read_arguments(const Trigger *trigger, CbNames *names);
@@ -50,6 +91,9 @@ extern char *cb_create_trigger(const char *name, const char *table, Oid schema, 
  * does.  The table is locked.
  */
 extern const char *cb_trigger_trouble(Oid relid, Oid schema, const char **remedy, bool *is_missing);
+
+/* Raise 39P01 unless the function was called by a trigger of the shape that it is for. */
+extern void cb_check_protocol(FunctionCallInfo fcinfo, const char *name, bool is_after);
 
 /* "schema.name", quoted where needed */
 extern char *cb_qualified(Oid schema, const char *name);

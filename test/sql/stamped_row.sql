@@ -100,5 +100,20 @@ ALTER TABLE regress_stamped_parts.part_b0 DISABLE TRIGGER zzz_contact_audit;
 SELECT * FROM calls;
 SELECT * FROM changed ORDER BY id;
 
+DROP VIEW changed;
+DROP TABLE contact_opt_outs, contacts;
+
+-- a child in another schema
+CREATE TABLE contacts (LIKE copies INCLUDING ALL);
+SELECT contact_block_setup();
+INSERT INTO contacts (id, email, status) VALUES ('a', 'a@example.org', 'Active'), ('b', 'b@example.org', 'Blocked');
+SELECT * FROM calls;
+CREATE TABLE regress_stamped_parts.child () INHERITS (contacts);
+CREATE TRIGGER audit BEFORE INSERT OR UPDATE ON regress_stamped_parts.child FOR EACH ROW EXECUTE FUNCTION contact_audit();
+INSERT INTO regress_stamped_parts.child (id, email) VALUES ('child', 'child@example.org');
+SELECT contact_block('child') ->> 'status' AS status;
+ALTER TABLE regress_stamped_parts.child DISABLE TRIGGER audit;
+SELECT split_part(try($$SELECT contact_unblock('child')$$), E'\n', 1) AS result;
+
 SET client_min_messages = error;
 DROP SCHEMA regress_stamped, regress_stamped_parts CASCADE;

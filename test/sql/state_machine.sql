@@ -30,7 +30,8 @@ BEGIN
 		END IF;
 	EXCEPTION WHEN OTHERS THEN
 		GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-		outcome := SQLSTATE || ' ' || detail;
+		-- that of 23502 is the row, with its times
+		outcome := SQLSTATE || ' ' || CASE WHEN SQLSTATE = '23502' THEN SQLERRM ELSE detail END;
 	END;
 	SELECT ctid, to_jsonb(contacts) AS contact INTO new FROM contacts WHERE id = 'c';
 	IF doc IS NOT NULL THEN
@@ -67,10 +68,25 @@ SELECT status AS before, command, result.*
 		run_from(status, command) AS result
 	ORDER BY number, command_number;
 
--- by plain UPDATE
+-- by plain UPDATE, which may unblock here
+SET contact_block.plain_unblock = allow;
 SELECT before.status AS before, after.status AS after, result.*
 	FROM statuses AS before, statuses AS after, run_from(before.status,
 		format('UPDATE contacts SET status = %L', after.status)) AS result
+	ORDER BY before.number, after.number;
+
+-- and where it may not, with all that is different then
+SET contact_block.plain_unblock = keep;
+SELECT before.status AS before, after.status AS after, result.*
+	FROM statuses AS before, statuses AS after, run_from(before.status,
+		format('UPDATE contacts SET status = %L', after.status)) AS result
+	WHERE before.status IN ('Blocked', 'Deleted') AND after.status IN ('New', 'Active')
+	ORDER BY before.number, after.number;
+RESET contact_block.plain_unblock;
+SELECT before.status AS before, after.status AS after, result.*
+	FROM statuses AS before, statuses AS after, run_from(before.status,
+		format('UPDATE contacts SET status = %L', after.status)) AS result
+	WHERE before.status IN ('Blocked', 'Deleted') AND after.status IN ('New', 'Active')
 	ORDER BY before.number, after.number;
 
 -- what is no status at all

@@ -6,6 +6,8 @@ CREATE SCHEMA regress_trigger;
 SET search_path = regress_trigger;
 CREATE EXTENSION contact_block;
 SELECT contact_block_setup();
+-- plain_unblock.sql is about the others
+SET contact_block.plain_unblock = allow;
 
 -- run a command: "ok", or the SQLSTATE and the texts of its error
 CREATE FUNCTION try(command text) RETURNS text LANGUAGE plpgsql AS $$
@@ -60,8 +62,12 @@ ROLLBACK;
 SET contact_block.actor = 'bob';
 INSERT INTO contacts VALUES
 	('forged', 'forged@example.org', NULL, 'New', NULL, NULL, '1999-01-01', 'x', '1999-01-02', 'x',
+	 '1999-01-03', 'x', '1999-01-04', 'x', NULL, 'x'),
+	('forged too', 'forged@example.org', NULL, 'Deleted', NULL, NULL, '1999-01-01', 'x', '1999-01-02', 'x',
 	 '1999-01-03', 'x', '1999-01-04', 'x', '1999-01-05', 'x');
-SELECT stamps, created_at > '2020-01-01' AS now FROM contacts JOIN stamps USING (id, status) WHERE id = 'forged';
+SELECT stamps, least(created_at, deleted_at) > '2020-01-01' AS now
+	FROM contacts JOIN stamps USING (id, status) WHERE id LIKE 'forged%' ORDER BY id;
+DELETE FROM contacts WHERE id = 'forged too';
 UPDATE contacts SET status = 'Active', created_at = '1999-01-01', created_by = 'x',
 	updated_at = '1999-01-01', updated_by = 'x', activated_at = '1999-01-01', activated_by = 'x',
 	blocked_at = '1999-01-01', blocked_by = 'x', deleted_at = '1999-01-01', deleted_by = 'x'

@@ -59,6 +59,8 @@ query('source', q{
 	SELECT contact_block(id, 'because ' || id) FROM contacts WHERE id::int % 5 IN (1, 2, 3);
 	SELECT contact_unblock(id) FROM contacts WHERE id::int % 5 = 2;
 	SELECT contact_delete(id) FROM contacts WHERE id::int % 5 = 3;
+	SET session_replication_role = replica;
+	UPDATE contacts SET blocked_at = blocked_at + interval '1 microsecond' WHERE id LIKE '%1';
 	GRANT EXECUTE ON FUNCTION contact_block(text), contact_document(text) TO regress_clerk;
 	GRANT SELECT ON ALL TABLES IN SCHEMA "Help Desk" TO regress_clerk;
 	GRANT USAGE ON SCHEMA "Help Desk" TO regress_clerk;
@@ -70,7 +72,7 @@ is(query('source', q{
 		SELECT string_agg(DISTINCT status, ',' ORDER BY status),
 			bool_or(blocked_at <> date_trunc('milliseconds', blocked_at))
 		FROM contacts}),
-	'Active,Blocked,Deleted,New|t', 'there are contacts in every status, with microseconds');
+	'Active,Blocked,Deleted,New|t', 'there are contacts in every status, older ones with microseconds');
 
 # in full
 $node->safe_psql('postgres', 'CREATE DATABASE restored');

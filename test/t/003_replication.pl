@@ -22,7 +22,9 @@ $primary->safe_psql('postgres', q{
 	INSERT INTO contacts (id, email, user_id)
 	SELECT i, i || '@example.org', 'u' FROM generate_series(1, 50) AS i;
 	SET contact_block.actor = 'u';
-	SELECT contact_block(id, 'because') FROM contacts WHERE id::int % 2 = 0});
+	SELECT contact_block(id, 'because') FROM contacts WHERE id::int % 2 = 0;
+	SET session_replication_role = replica;
+	UPDATE contacts SET blocked_at = blocked_at + interval '1 microsecond' WHERE id LIKE '%4'});
 
 $primary->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
@@ -60,7 +62,7 @@ is($primary->safe_psql('postgres', q{
 		SELECT string_agg(DISTINCT status, ',' ORDER BY status),
 			bool_or(blocked_at <> date_trunc('milliseconds', blocked_at))
 		FROM contacts}),
-	'Active,Blocked,Deleted,New|t', 'there are contacts in every status, with microseconds');
+	'Active,Blocked,Deleted,New|t', 'there are contacts in every status, older ones with microseconds');
 is($subscriber->safe_psql('postgres', $contacts), $expected, 'applied changes keep their audit values');
 is($subscriber->safe_psql('postgres', q{
 		SET contact_block.actor = 'u';
