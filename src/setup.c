@@ -876,22 +876,23 @@ check_labels(const Found *contacts, Oid schema, int place, Oid status_type, cons
 }
 
 /*
- * Tables that inherit from that of contacts, whose rows are contacts that no
- * trigger of ours guards.
+ * Tables that inherit from that of contacts have its rows, but not its trigger.
  */
 static void
-check_children(const Found *contacts, Findings *findings)
+check_children(const Found *contacts, Oid schema, const char *const *labels, Findings *findings)
 {
+	List	   *arguments = trigger_arguments(contacts, labels);
 	ListCell   *lc;
 
-	foreach(lc, find_inheritance_children(contacts->table, AccessShareLock))
+	foreach(lc, find_all_inheritors(contacts->table, AccessShareLock, NULL))
 	{
 		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
 		char	   *name = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
 
-		if (!rel->rd_rel->relispartition)
+		if (RelationGetRelid(rel) != contacts->table && !rel->rd_rel->relispartition &&
+			!cb_find_trigger(rel, cb_trigger_function(schema)))
 			find(findings, psprintf("%s inherits from %s, but not its trigger.", name, contacts->table_name),
-				 psprintf("ALTER TABLE %s NO INHERIT %s;", name, contacts->table_name));
+				 cb_create_trigger(CB_TRIGGER_NAME, name, schema, arguments));
 		relation_close(rel, NoLock);
 	}
 }
@@ -942,7 +943,7 @@ check_lifecycle(const Found *contacts, Oid schema, Findings *findings)
 		check_labels(contacts, schema, place, status_type, trigger, findings);
 	else
 		check_rows(contacts, schema, place, status_type, labels, needs_trigger, trigger, findings);
-	check_children(contacts, findings);
+	check_children(contacts, schema, labels, findings);
 	relation_close(table, NoLock);
 	return wanted;
 }

@@ -276,7 +276,13 @@ CREATE SCHEMA regress_adopt_app;
 CREATE TABLE child () INHERITS (contacts);
 CREATE TABLE regress_adopt_app.child () INHERITS (contacts);
 CREATE TABLE grandchild () INHERITS (child);
+INSERT INTO grandchild (id, email, created_at) VALUES ('2', '2@example.org', '2020-02-02'), ('3', '3@example.org', '2020-02-02'), ('4', '4@example.org', '2020-02-02');
 CALL adopt('1');
+SELECT calls('2');
+ALTER TABLE grandchild DISABLE TRIGGER USER;
+CALL adopt('3');
+DROP TRIGGER zzz_contact_audit ON grandchild;
+SELECT try('SELECT contact_block(''4'')');
 DROP TABLE child CASCADE;
 DROP SCHEMA regress_adopt_app CASCADE;
 
