@@ -177,11 +177,12 @@ starts_from(const CbChange *change, CbStatus status)
 CbRow
 cb_change_contact(const CbCall *call, const CbChange *change, Datum id)
 {
+	int			needed = CB_IS(change->to) | cb_statuses[change->to].verb_starts_from;
 	CbRow		contact;
 
 	for (int status = 0; status < CB_NSTATUSES; status++)
 	{
-		if ((status == change->to || cb_statuses[change->to].verb_starts_from & CB_IS(status)) &&
+		if ((needed & CB_IS(status)) &&
 			NameStr(call->schema->labels[status])[0] == '\0')
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
