@@ -308,6 +308,9 @@ guard_update(AuditedRow *row, const char *label)
 	}
 	if (is_lifted && cb_plain_unblock == CB_PLAIN_UNBLOCK_KEEP)
 	{
+		/* what it wants with the status is dropped, but not a deletion */
+		if (row->old->tts_isnull[row->columns->at[CB_BECAME_DELETED]])
+			refuse_soft_delete(row, old_status);
 		row->values[place] = row->old->tts_values[place];
 		row->values[row->columns->reason] = row->old->tts_values[row->columns->reason];
 		row->isnull[row->columns->reason] = row->old->tts_isnull[row->columns->reason];
