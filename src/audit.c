@@ -407,7 +407,8 @@ find_in_set(const AuditedRow *row, CbSetAtWork *set)
 		return -1;
 	if (row->old->tts_isnull[row->columns->id])
 		return -1;
-	return cb_find_id(set->nids, set->ids, CStringGetTextDatum(id_string(row)), &set->next);
+	return cb_find_id(set->nids, set->ids, cb_column_text(row->desc, row->columns->id, row->old->tts_values),
+					  &set->next);
 }
 
 /*

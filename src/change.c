@@ -93,7 +93,7 @@ status_of(const CbCall *call, const CbRow *contact)
 	int			place = cb_contact_place(CB_STATUS);
 
 	return contact->isnull[place] ? CB_NO_STATUS :
-		cb_find_label(call->schema, TextDatumGetCString(contact->values[place]));
+		cb_find_label(call->schema, contact->values[place]);
 }
 
 /* The contact's status for people: the contract's word, or what stands there. */
