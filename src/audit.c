@@ -398,30 +398,20 @@ stamp(AuditedRow *row)
 	}
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	return cb_compare(*(const Datum *) a, *(const Datum *) b);
-}
-
 /*
  * Is the row one of those that a call of ours is changing just now?  Returns
  * which one of the set, or -1.
  */
 static int
-find_in_set(const AuditedRow *row, const CbSetAtWork *set)
+find_in_set(const AuditedRow *row, CbSetAtWork *set)
 {
-	Datum		key;
-	const Datum *found;
-
 	if (!set || cb_trigger_depth() != set->trigger_depth + 1 ||
 		!cb_is_of_table(row->rel, set->relid, &row->columns->root))
 		return -1;
 	if (row->old->tts_isnull[row->columns->id])
 		return -1;
-	key = CStringGetTextDatum(id_string(row));
-	found = (const Datum *) bsearch(&key, set->ids, set->nids, sizeof(Datum), compare_ids);
-	return found ? found - set->ids : -1;
+	return cb_find_id(set->nids, set->ids, cb_column_text(row->desc, row->columns->id, row->old->tts_values),
+					  &set->next);
 }
 
 /*

@@ -35,6 +35,7 @@ typedef struct Work
 	int			nids;
 	const Datum *ids;
 	CbOutcome  *outcomes;
+	int		   *next;			/* which id is likely to be looked for next */
 } Work;
 
 CbSetAtWork *cb_set_at_work = NULL;
@@ -92,7 +93,7 @@ status_of(const CbCall *call, const CbRow *contact)
 	int			place = cb_contact_place(CB_STATUS);
 
 	return contact->isnull[place] ? CB_NO_STATUS :
-		cb_find_label(call->schema, TextDatumGetCString(contact->values[place]));
+		cb_find_label(call->schema, contact->values[place]);
 }
 
 /* The contact's status for people: the contract's word, or what stands there. */
@@ -158,17 +159,27 @@ compare_ids(const void *a, const void *b)
 	return cb_compare(*(const Datum *) a, *(const Datum *) b);
 }
 
+int
+cb_find_id(int nids, const Datum *ids, Datum id, int *next)
+{
+	const Datum *found;
+
+	/* rows mostly come in the order of their ids */
+	if (*next < nids && cb_compare(ids[*next], id) == 0)
+		return (*next)++;
+	found = (const Datum *) bsearch(&id, ids, nids, sizeof(Datum), compare_ids);
+	if (!found)
+		return -1;
+	*next = found - ids + 1;
+	return found - ids;
+}
+
 /* Which of the ids is this, by the bytes?  -1 if none is. */
 static int
 find_id(const Work *work, const Datum *id)
 {
-	const Datum *found;
-
 	/* a trigger may have given it another one; who is alone is meant all the same */
-	if (work->nids == 1)
-		return 0;
-	found = (const Datum *) bsearch(id, work->ids, work->nids, sizeof(Datum), compare_ids);
-	return found ? found - work->ids : -1;
+	return work->nids == 1 ? 0 : cb_find_id(work->nids, work->ids, *id, work->next);
 }
 
 /* Take a row as what became of its contact.  Returns this. */
@@ -514,7 +525,8 @@ lock_possible(const Work *work)
 void
 cb_change_contacts(const CbCall *call, const CbChange *change, int nids, const Datum *ids, CbOutcome *outcomes)
 {
-	Work		work = {call, change, nids, ids, outcomes};
+	int			next = 0;
+	Work		work = {call, change, nids, ids, outcomes, &next};
 
 	check_words(call, change);
 	memset(outcomes, 0, nids * sizeof(CbOutcome));

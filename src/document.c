@@ -172,7 +172,7 @@ append(JsonbValue *array, JsonbValue element)
 static JsonbValue
 status_value(const Document *document, Datum datum)
 {
-	CbStatus	status = cb_find_label(document->call->schema, TextDatumGetCString(datum));
+	CbStatus	status = cb_find_label(document->call->schema, datum);
 
 	return status == CB_NO_STATUS ? text_value(datum) :
 		string_value(cb_status_name(status), strlen(cb_status_name(status)));

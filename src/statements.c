@@ -632,11 +632,14 @@ cb_prepare_all(const CbCall *call)
 int
 cb_compare(Datum a, Datum b)
 {
-	text	   *x = DatumGetTextPP(a);
-	text	   *y = DatumGetTextPP(b);
+	const void *x = DatumGetPointer(a);
+	const void *y = DatumGetPointer(b);
 	int			x_length = VARSIZE_ANY_EXHDR(x);
 	int			y_length = VARSIZE_ANY_EXHDR(y);
-	int			result = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(x_length, y_length));
+	int			result;
 
+	Assert(!VARATT_IS_EXTERNAL(x) && !VARATT_IS_COMPRESSED(x));
+	Assert(!VARATT_IS_EXTERNAL(y) && !VARATT_IS_COMPRESSED(y));
+	result = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(x_length, y_length));
 	return result != 0 ? result : x_length - y_length;
 }
