@@ -45,6 +45,7 @@ my @errors = (
 	[ '42703', qr/column "\w+" of relation "\w+" does not exist/ ],
 	[ '22023', qr/request\.jwt\.claims is not a JSON object/ ],
 	[ '22023', qr/the actor's claim in request\.jwt\.claims is not a string/ ],
+	[ '22023', qr/no actor is set/ ],
 	[ '21000', qr/more than one contact has this id/ ],
 	[ '39P01', qr/function "contact_audit" (was not called by trigger manager|must be fired .*)/ ],
 	[ '23502', qr/a row of relation "\w+" has no id/ ]);
@@ -63,14 +64,16 @@ push @errors, (
 	[ '57014', qr/canceling statement due to user request/ ],
 	# a role without a privilege, row security included
 	[ '42501', qr/permission denied for (table|view|materialized view|schema|function) .*/ ],
-	[ '42501', qr/permission denied to set parameter "contact_block\.(actor_claim|trust_actor)"/ ],
+	[ '42501', qr/permission denied to set parameter "contact_block\.(actor_claim|trust_actor|require_actor)"/ ],
 	[ '42501', qr/new row violates row-level security policy for table "\w+"/ ],
 	[ '42501', qr/query would be affected by row-level security policy for table "\w+"/ ],
 	[ '42501', qr/must be superuser or have privileges of the pg_read_server_files role to COPY from a file/ ],
 	[ '42501', qr/permission denied to (COPY from a file|set role "\w+"|set session authorization( "postgres")?)/ ],
 	# settings that are none
 	[ '22023', qr/invalid value for parameter "TimeZone": "No\/Where"/ ],
-	[ '22023', qr/parameter "contact_block\.trust_actor" requires a Boolean value/ ],
+	[ '22023', qr/parameter "contact_block\.(trust|require)_actor" requires a Boolean value/ ],
+	# from 19 on
+	[ '0A000', qr/non-standard string literals are not supported/ ],
 	[ '42602', qr/invalid configuration parameter name "contact_block\.nothing"/ ],
 	# constraints, in writes and where a trigger changes the key
 	[ '23502', qr/null value in column "\w+" of relation "\w+" violates not-null constraint/ ],
@@ -344,6 +347,7 @@ sub setting
 		"SELECT FROM set_config('contact_block.actor', repeat('ZQ', 5000), false)",
 		"SET $in contact_block.actor_claim = " . literal(one_of('', 'sub', 'email', 'ZQ')),
 		"SET $in contact_block.trust_actor = " . one_of(qw(on off off ZQ)),
+		"SET $in contact_block.require_actor = " . one_of(qw(on off off ZQ)),
 		"SET $in contact_block.nothing = 'ZQ'",
 		("SET $in ROLE " . one_of(qw(fuzz_clerk fuzz_clerk fuzz_reader fuzz_nobody none postgres))) x 4,
 		"SET $in SESSION AUTHORIZATION " . one_of(qw(fuzz_clerk fuzz_reader postgres)),
