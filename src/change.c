@@ -192,6 +192,17 @@ unknown_ids(const Work *work, bool with_refused, Datum *ids)
 	return count;
 }
 
+/* Forget the rows of the contacts that nothing is known of yet: they are read anew. */
+static void
+forget_unknown(const Work *work)
+{
+	for (int i = 0; i < work->nids; i++)
+	{
+		if (!work->outcomes[i].is_known)
+			work->outcomes[i].row = NULL;
+	}
+}
+
 /*
  * Run an UPDATE of these contacts, as the set at work.
  */
@@ -274,6 +285,7 @@ try_change(const Work *work)
 
 	if (set.nids == 0)
 		return;
+	forget_unknown(work);
 	set.is_stamped = (bool *) palloc0(set.nids * sizeof(bool));
 	/* so that the UPDATE is this command */
 	CommandCounterIncrement();
@@ -335,11 +347,7 @@ explain(const Work *work)
 
 	if (nids == 0)
 		return 0;
-	for (int i = 0; i < work->nids; i++)
-	{
-		if (!work->outcomes[i].is_known)
-			work->outcomes[i].row = NULL;
-	}
+	forget_unknown(work);
 	rows = cb_run(work->call, CB_CONTACTS, work->nids == 1 ? CB_READ : CB_READ_STATES, NULL, nids, ids, false);
 	for (int i = 0; i < rows->count; i++)
 		(void) take_row(work, &rows->rows[i]);
