@@ -288,6 +288,16 @@ SELECT later('ALTER SCHEMA regress_history RENAME TO "Regress History"; SET LOCA
 -- the same again, and no warm session minds
 SELECT later('SELECT');
 
+-- a table that inherits from contacts has a trigger of its own
+CREATE TABLE heirs () INHERITS (contacts);
+CREATE TRIGGER zzz_contact_audit BEFORE INSERT OR UPDATE ON heirs FOR EACH ROW EXECUTE FUNCTION contact_audit();
+ALTER TABLE heirs OWNER TO regress_history_owner;
+SELECT contact_history_setup();
+INSERT INTO heirs (id, email) VALUES ('heir', 'x');
+UPDATE contacts SET status = 'Blocked' WHERE id = 'heir';
+SELECT * FROM news();
+DROP TABLE heirs;
+
 -- Without history nothing has to be there.
 DROP TRIGGER zzz_contact_record ON contacts;
 DROP TABLE contact_events, seen;
