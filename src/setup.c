@@ -811,8 +811,9 @@ check_trigger(const Found *contacts, Oid schema, const Trigger *trigger, const C
 		if (!cb_is_audited(&contacts->info->columns[place]) || contacts->table_numbers[place] == InvalidAttrNumber ||
 			strcmp(names->columns[place], get_attname(contacts->table, contacts->table_numbers[place], false)) == 0)
 			continue;
-		find(findings, psprintf("Trigger %s on %s takes %s for %s, which is %s.", name, contacts->table_name,
-								names->columns[place], column_name(contacts, place), table_column_name(contacts, place)),
+		find(findings, psprintf("Trigger %s on %s takes %s from column %s, but it is column %s.", name,
+								contacts->table_name, column_name(contacts, place),
+								quote_identifier(names->columns[place]), table_column_name(contacts, place)),
 			 text);
 		return;
 	}
