@@ -296,7 +296,7 @@ check_type(const Found *found, int place, Findings *findings)
 	}
 	else if (column->kind == CB_STATUS)
 	{
-		if (!is_id_type(type) && !type_is_enum(type))
+		if ((!is_id_type(type) || type == UUIDOID) && !type_is_enum(type))
 			should_be = "text";
 	}
 	else if (column->kind == CB_REASON || column->kind == CB_EVENT)
@@ -1212,6 +1212,7 @@ indexed_column(const Found *contacts, Relation index)
 {
 	Bitmapset  *columns = NULL;
 	Bitmapset  *predicate = NULL;
+	int			whole_row = InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber;
 
 	for (int i = 0; i < index->rd_index->indnatts; i++)
 		columns = bms_add_member(columns, index->rd_index->indkey.values[i]);
@@ -1224,7 +1225,8 @@ indexed_column(const Found *contacts, Relation index)
 
 		if ((column->kind == CB_STATUS || column->kind == CB_EVENT) && number != InvalidAttrNumber &&
 			(bms_is_member(number, columns) ||
-			 bms_is_member(number - FirstLowInvalidHeapAttributeNumber, predicate)))
+			 bms_is_member(number - FirstLowInvalidHeapAttributeNumber, predicate) ||
+			 bms_is_member(whole_row, predicate)))
 			return column->name;
 	}
 	return "";

@@ -73,6 +73,9 @@ CALL begin_anew();
 ALTER TABLE contacts DROP CONSTRAINT contacts_pkey, ALTER id TYPE json USING id::json;
 CALL adopt('1');
 CALL begin_anew();
+ALTER TABLE contacts ALTER status DROP DEFAULT, ALTER status TYPE uuid USING NULL, ALTER status DROP NOT NULL;
+SELECT try('SELECT contact_block_setup()');
+CALL begin_anew();
 ALTER TABLE contacts ALTER id TYPE char(1), ALTER status TYPE char(10), ALTER blocked_at TYPE date,
 	ALTER deleted_at TYPE timestamp(0), ALTER blocked_reason TYPE int USING 0, ALTER blocked_by TYPE date USING '2020-02-02';
 CALL adopt('1');
@@ -362,6 +365,7 @@ ALTER TABLE contacts ALTER id TYPE varchar(9);
 CREATE INDEX by_status ON contacts (email, status);
 CREATE INDEX active_only ON contacts (email) WHERE status = 'Active';
 CREATE INDEX by_day ON contacts ((blocked_at > '2020-02-02'));
+CREATE INDEX whole_row ON contacts (email) WHERE contacts IS NOT NULL;
 CREATE INDEX brin ON contacts USING brin (blocked_at);
 CREATE INDEX covering ON contacts (email) INCLUDE (blocked_by);
 CREATE INDEX of_no_matter ON contacts (email, name);
@@ -378,7 +382,7 @@ SELECT conrelid::regclass AS relation, pg_get_constraintdef(oid) FROM pg_constra
 	ORDER BY conrelid::regclass::text COLLATE "C", conname COLLATE "C";
 -- what the HINT about pages says
 ALTER TABLE regress_adopt.contacts SET (fillfactor = 40); VACUUM FULL regress_adopt.contacts;
-DROP INDEX by_status, active_only, by_day, covering;
+DROP INDEX by_status, active_only, by_day, whole_row, covering;
 ALTER TRIGGER zzzz ON contacts RENAME TO z;
 SELECT contact_block_setup();
 
