@@ -240,7 +240,7 @@ update_set(const CbCall *call, CbSetAtWork *set)
 	CbAction	action = set->nids == 1 ?
 		(change->has_reason ? CB_CHANGE_WITH_REASON : CB_CHANGE) :
 		(change->has_reason ? CB_CHANGE_MANY_WITH_REASON : CB_CHANGE_MANY);
-	CbRows	   *rows;
+	CbRows	   *rows = NULL;
 
 	set->outer = cb_set_at_work;
 	cb_set_at_work = set;

@@ -48,7 +48,7 @@ cb_is_audited(const CbColumn *column)
 }
 
 /* Raise 55000 for an argument of the audit trigger, and say what there can be. */
-static void
+pg_noreturn static void
 bad_argument(const Trigger *trigger, const char *argument, const char *what)
 {
 	StringInfoData allowed;
