@@ -27,6 +27,9 @@
  */
 #define MAX_TRIES 3
 
+/* From so many contacts on a look at one of them first costs next to nothing. */
+#define MANY 20
+
 /* A change of a set of contacts under way. */
 typedef struct Work
 {
@@ -35,6 +38,7 @@ typedef struct Work
 	int			nids;
 	const Datum *ids;
 	CbOutcome  *outcomes;
+	int		   *next;			/* which id is likely to be looked for next */
 } Work;
 
 CbSetAtWork *cb_set_at_work = NULL;
@@ -92,7 +96,7 @@ status_of(const CbCall *call, const CbRow *contact)
 	int			place = cb_contact_place(CB_STATUS);
 
 	return contact->isnull[place] ? CB_NO_STATUS :
-		cb_find_label(call->schema, TextDatumGetCString(contact->values[place]));
+		cb_find_label(call->schema, contact->values[place]);
 }
 
 /* The contact's status for people: the contract's word, or what stands there. */
@@ -110,11 +114,24 @@ status_text(const CbCall *call, const CbRow *contact)
 static void
 not_stamped(const CbCall *call)
 {
-	const char *remedy = NULL;
-	const char *trouble = cb_trigger_trouble(call->schema->contacts_table, call->schema->oid, &remedy);
+	const char *remedy;
+	bool		is_missing;
+	const char *trouble = cb_trigger_trouble(call->schema->contacts_table, call->schema->oid, &remedy, &is_missing);
 
-	cb_not_set_up(trouble ? trouble : "The audit trigger is there and in force, but did not fire in this session.",
-				  trouble ? remedy : "See to it that it fires where the row is: on every shard of a distributed table, and not moved by a rule.");
+	if (is_missing)
+		remedy = psprintf("%s%sSELECT %s();", remedy, remedy[0] != '\0' ? " " : "",
+						  cb_qualified(call->schema->oid, "contact_block_setup"));
+	else if (!trouble && SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+	{
+		trouble = "session_replication_role is \"replica\", so that triggers do not fire.";
+		remedy = "SET session_replication_role = origin;";
+	}
+	else if (!trouble)
+	{
+		trouble = "The audit trigger is there and in force, but did not fire in this session.";
+		remedy = "See to it that it fires where the row is: on every shard of a distributed table, in every table that inherits from it, and not moved by a rule.";
+	}
+	cb_not_set_up(trouble, remedy);
 }
 
 /* Raise 0A000 when the status column cannot hold what the change is about. */
@@ -145,17 +162,27 @@ compare_ids(const void *a, const void *b)
 	return cb_compare(*(const Datum *) a, *(const Datum *) b);
 }
 
+int
+cb_find_id(int nids, const Datum *ids, Datum id, int *next)
+{
+	const Datum *found;
+
+	/* rows mostly come in the order of their ids */
+	if (*next < nids && cb_compare(ids[*next], id) == 0)
+		return (*next)++;
+	found = (const Datum *) bsearch(&id, ids, nids, sizeof(Datum), compare_ids);
+	if (!found)
+		return -1;
+	*next = found - ids + 1;
+	return found - ids;
+}
+
 /* Which of the ids is this, by the bytes?  -1 if none is. */
 static int
 find_id(const Work *work, const Datum *id)
 {
-	const Datum *found;
-
 	/* a trigger may have given it another one; who is alone is meant all the same */
-	if (work->nids == 1)
-		return 0;
-	found = (const Datum *) bsearch(id, work->ids, work->nids, sizeof(Datum), compare_ids);
-	return found ? found - work->ids : -1;
+	return work->nids == 1 ? 0 : cb_find_id(work->nids, work->ids, *id, work->next);
 }
 
 /* Take a row as what became of its contact.  Returns this. */
@@ -192,9 +219,9 @@ unknown_ids(const Work *work, bool with_refused, Datum *ids)
 	return count;
 }
 
-/* Forget the rows of the contacts that nothing is known of yet: they are read anew. */
+/* What was read of contacts of which nothing is known yet is old by now. */
 static void
-forget_unknown(const Work *work)
+forget_rows(const Work *work)
 {
 	for (int i = 0; i < work->nids; i++)
 	{
@@ -213,7 +240,7 @@ update_set(const CbCall *call, CbSetAtWork *set)
 	CbAction	action = set->nids == 1 ?
 		(change->has_reason ? CB_CHANGE_WITH_REASON : CB_CHANGE) :
 		(change->has_reason ? CB_CHANGE_MANY_WITH_REASON : CB_CHANGE_MANY);
-	CbRows	   *rows;
+	CbRows	   *rows = NULL;
 
 	set->outer = cb_set_at_work;
 	cb_set_at_work = set;
@@ -285,8 +312,8 @@ try_change(const Work *work)
 
 	if (set.nids == 0)
 		return;
-	forget_unknown(work);
 	set.is_stamped = (bool *) palloc0(set.nids * sizeof(bool));
+	forget_rows(work);
 	/* so that the UPDATE is this command */
 	CommandCounterIncrement();
 	command = GetCurrentCommandId(false);
@@ -347,7 +374,7 @@ explain(const Work *work)
 
 	if (nids == 0)
 		return 0;
-	forget_unknown(work);
+	forget_rows(work);
 	rows = cb_run(work->call, CB_CONTACTS, work->nids == 1 ? CB_READ : CB_READ_STATES, NULL, nids, ids, false);
 	for (int i = 0; i < rows->count; i++)
 		(void) take_row(work, &rows->rows[i]);
@@ -498,17 +525,57 @@ lock_possible(const Work *work)
 	MemoryContextDelete(context);
 }
 
+/* Is this a retry, by the look of one of the contacts? */
+static bool
+looks_done(Work work)
+{
+	bool		is_done;
+
+	work.nids = 1;
+	is_done = explain(&work) == 0 && work.outcomes[0].code == 0;
+	work.outcomes[0] = (CbOutcome) {0};
+	return is_done;
+}
+
+/*
+ * The same as try_change and explain, for what is mostly a retry: an UPDATE
+ * that finds nothing to change costs as much as the look that tells why.
+ * Returns as explain does.
+ */
+static int
+try_again(const Work *work)
+{
+	if (explain(work) == 0)
+		return 0;
+	try_change(work);
+	/* it may have waited, and what was seen before is old then */
+	for (int i = 0; i < work->nids; i++)
+	{
+		if (!work->outcomes[i].is_changed)
+			work->outcomes[i] = (CbOutcome) {0};
+	}
+	return explain(work);
+}
+
 void
 cb_change_contacts(const CbCall *call, const CbChange *change, int nids, const Datum *ids, CbOutcome *outcomes)
 {
-	Work		work = {call, change, nids, ids, outcomes};
+	int			next = 0;
+	Work		work = {call, change, nids, ids, outcomes, &next};
+	int			npossible;
 
 	check_words(call, change);
 	memset(outcomes, 0, nids * sizeof(CbOutcome));
 	if (nids == 0)
 		return;
-	try_change(&work);
-	for (int tries = 1; explain(&work) > 0; tries++)
+	if (nids >= MANY && looks_done(work))
+		npossible = try_again(&work);
+	else
+	{
+		try_change(&work);
+		npossible = explain(&work);
+	}
+	for (int tries = 1; npossible > 0; tries++)
 	{
 		if (tries == MAX_TRIES)
 		{
@@ -521,6 +588,7 @@ cb_change_contacts(const CbCall *call, const CbChange *change, int nids, const D
 		}
 		lock_possible(&work);
 		try_change(&work);
+		npossible = explain(&work);
 	}
 }
 

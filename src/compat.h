@@ -67,19 +67,22 @@ static inline struct config_generic *
 find_option(const char *name, bool create_placeholders pg_attribute_unused(),
 			bool skip_errors pg_attribute_unused(), int elevel pg_attribute_unused())
 {
-	struct config_generic **settings = get_guc_variables();
+	struct config_generic **variables = get_guc_variables();
 
 	for (int i = 0; i < GetNumConfigOptions(); i++)
 	{
-		if (pg_strcasecmp(settings[i]->name, name) == 0)
-			return settings[i];
+		if (pg_strcasecmp(variables[i]->name, name) == 0)
+			return variables[i];
 	}
 	return NULL;
 }
 #endif
 
-/* 16 has one ownership check for every kind of object. */
+/* 16 has one check of ownership, and one of rights, for every kind of object. */
 #if PG_VERSION_NUM < 160000
+#define object_aclcheck(classid, objectid, roleid, mode) \
+	(AssertMacro((classid) == NamespaceRelationId), \
+	 pg_namespace_aclcheck(objectid, roleid, mode))
 #define object_ownercheck(classid, objectid, roleid) \
 	(AssertMacro((classid) == RelationRelationId), \
 	 pg_class_ownercheck(objectid, roleid))

@@ -13,8 +13,12 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -129,6 +133,19 @@ relation_owner(Oid relid)
 	return owner;
 }
 
+/* Raise 42501: the owner of contact_events lacks a right, and what grants it. */
+static void
+owner_may_not(Oid owner, const char *what, const char *grant)
+{
+	const char *name = GetUserNameFromId(owner, false);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to record the contact's history"),
+			 errdetail("Role %s, the owner of " RELATION_NAME ", may not %s.", name, what),
+			 errhint("%s TO %s;", grant, quote_identifier(name))));
+}
+
 /*
  * Raise 55000 unless contact_events is there, a table, and its owner that of
  * the contacts; 42501 when that may not insert into it.
@@ -150,13 +167,36 @@ check_events(Oid schema, Oid events, Oid table)
 		cb_not_set_up(psprintf("%s does not belong to the owner of the contacts.", name),
 					  psprintf("ALTER TABLE %s OWNER TO %s;", name,
 							   quote_identifier(GetUserNameFromId(relation_owner(table), false))));
+	if (object_aclcheck(NamespaceRelationId, schema, owner, ACL_USAGE) != ACLCHECK_OK)
+		owner_may_not(owner, "use its schema",
+					  psprintf("GRANT USAGE ON SCHEMA %s", quote_identifier(get_namespace_name(schema))));
 	if (pg_class_aclcheck(events, owner, ACL_INSERT) != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to record the contact's history"),
-				 errdetail("Role %s, the owner of %s, may not insert into it.",
-						   GetUserNameFromId(owner, false), name),
-				 errhint("GRANT INSERT ON %s TO %s;", name, quote_identifier(GetUserNameFromId(owner, false)))));
+		owner_may_not(owner, "insert into it", psprintf("GRANT INSERT ON %s", name));
+}
+
+/*
+ * Raise 55000 unless the relation is the table of contacts, a partition of it or
+ * a child.  A partition that is being detached does not tell of what; but
+ * whoever owns it, as any of these, could write what he likes.
+ */
+static void
+check_contacts(Relation rel, Oid table)
+{
+	Oid			relid = RelationGetRelid(rel);
+	char	   *name = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
+	Oid			owner = OidIsValid(table) ? relation_owner(table) : InvalidOid;
+	List	   *ancestors = NIL;
+
+	if (rel->rd_rel->relispartition)
+		ancestors = get_partition_ancestors(relid);
+	if (!OidIsValid(table) ||
+		(relid != table && !list_member_oid(ancestors, table) &&
+		 !(rel->rd_rel->relispartition && ancestors == NIL) &&
+		 !list_member_oid(find_all_inheritors(table, NoLock, NULL), relid)))
+		cb_not_set_up(psprintf("%s is not the table of contacts of this extension.", name), "Drop the trigger.");
+	if (rel->rd_rel->relowner != owner)
+		cb_not_set_up(psprintf("%s does not belong to the owner of the contacts.", name),
+					  psprintf("ALTER TABLE %s OWNER TO %s;", name, quote_identifier(GetUserNameFromId(owner, false))));
 }
 
 static Recorder *
@@ -167,7 +207,6 @@ find_recorder(FmgrInfo *flinfo, Relation rel)
 	Oid			schema;
 	Oid			table;
 	const Trigger *trigger;
-	Oid			root = InvalidOid;
 
 	if (recorder)
 		return recorder;
@@ -175,10 +214,7 @@ find_recorder(FmgrInfo *flinfo, Relation rel)
 	table = contacts_table(schema);
 	trigger = cb_find_trigger(rel, cb_trigger_function(schema));
 	/* nobody makes history with a table of his own */
-	if (!OidIsValid(table) || !cb_is_of_table(rel, table, &root))
-		cb_not_set_up(psprintf("%s is not the table of contacts of this extension.",
-							   cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel))),
-					  "Drop the trigger.");
+	check_contacts(rel, table);
 	if (!trigger)
 		cb_not_set_up(psprintf("There is no audit trigger on %s.",
 							   cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel))),
@@ -262,7 +298,8 @@ run_insert(const Recorder *recorder, Datum *values, const char *nulls)
 		insert.uses--;
 		MemoryContextSwitchTo(oldcontext);
 		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION || error->constraint_name || !recorder->is_partitioned)
+		if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION || !error->table_name || error->column_name ||
+			error->constraint_name || !recorder->is_partitioned)
 			PG_RE_THROW();
 		FlushErrorState();
 		error->sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
@@ -387,7 +424,18 @@ contact_record(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* Make contact_events, with the type that the contact's id has. */
+/* Run DDL. */
+static void
+execute(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(SPI_result));
+}
+
+/*
+ * Make contact_events, with the type that the contact's id has, for the owner
+ * of the contacts, whose superuser the caller may be.
+ */
 static void
 create_events(Oid schema, Oid table, const CbNames *names)
 {
@@ -409,10 +457,11 @@ create_events(Oid schema, Oid table, const CbNames *names)
 						 columns[i].constraint);
 	}
 	appendStringInfo(&sql, "PRIMARY KEY (%s, %s))", columns[EVENT_TXID].name, columns[EVENT_SEQ].name);
-	if (SPI_execute(sql.data, false, 0) != SPI_OK_UTILITY ||
-		SPI_execute(psprintf("CREATE INDEX ON %s (%s, %s)", name, columns[EVENT_CONTACT_ID].name, columns[EVENT_AT].name),
-					false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(SPI_result));
+	execute(sql.data);
+	execute(psprintf("CREATE INDEX ON %s (%s, %s)", name, columns[EVENT_CONTACT_ID].name, columns[EVENT_AT].name));
+	if (rel->rd_rel->relowner != GetUserId())
+		execute(psprintf("ALTER TABLE %s OWNER TO %s", name,
+						 quote_identifier(GetUserNameFromId(rel->rd_rel->relowner, false))));
 	relation_close(rel, NoLock);
 }
 
@@ -441,6 +490,12 @@ check_columns(Oid schema, Oid events, Oid table, const CbNames *names)
 		else if (type != wanted && !((type == TEXTOID || type == VARCHAROID) && (wanted == TEXTOID || wanted == VARCHAROID)))
 			appendStringInfo(&detail, "%s.%s is of type %s, not %s. ", name, columns[i].name,
 							 format_type_be(type), format_type_be(wanted));
+		else if (i != EVENT_SEQ && (TupleDescAttr(desc, number - 1)->attgenerated != '\0' ||
+									TupleDescAttr(desc, number - 1)->attidentity == ATTRIBUTE_IDENTITY_ALWAYS))
+			appendStringInfo(&detail, "%s.%s is generated, but has to be written. ", name, columns[i].name);
+		else if (i == EVENT_SEQ && !TupleDescAttr(desc, number - 1)->atthasdef &&
+				 TupleDescAttr(desc, number - 1)->attidentity == '\0')
+			appendStringInfo(&detail, "%s.%s has no default that numbers the rows. ", name, columns[i].name);
 		else if (columns[i].is_nullable && TupleDescAttr(desc, number - 1)->attnotnull)
 			appendStringInfo(&detail, "%s.%s must not be null, but has to be at times. ", name, columns[i].name);
 	}
@@ -450,17 +505,45 @@ check_columns(Oid schema, Oid events, Oid table, const CbNames *names)
 		bool		is_written = false;
 
 		for (int j = 0; j < N_EVENT_COLUMNS; j++)
-			is_written |= j != EVENT_SEQ && namestrcmp(&attribute->attname, columns[j].name) == 0;
+			is_written |= namestrcmp(&attribute->attname, columns[j].name) == 0;
 		if (!attribute->attisdropped && !is_written && attribute->attnotnull && !attribute->atthasdef &&
 			attribute->attidentity == '\0')
 			appendStringInfo(&detail, "%s.%s must not be null, but has no default. ", name, NameStr(attribute->attname));
 	}
+	if (rel->rd_rel->relpersistence != contacts->rd_rel->relpersistence)
+		appendStringInfo(&detail, "%s is %s after a crash, but the contacts are %s. ", name,
+						 rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT ? "there" : "empty",
+						 rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT ? "gone" : "there");
 	relation_close(contacts, NoLock);
 	relation_close(rel, NoLock);
 	if (detail.len > 0)
 		cb_not_set_up(pnstrdup(detail.data, detail.len - 1),
 					  psprintf("Change %s, or rename it and run SELECT %s().", name,
 							   cb_qualified(schema, "contact_history_setup")));
+}
+
+/* Put the trigger on a table, unless it is there.  Raises 55000 when it is but does not fire. */
+static void
+put_trigger(Relation rel, Oid schema)
+{
+	Oid			function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("contact_record"),
+										   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
+	char	   *table = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
+	const Trigger *trigger = cb_find_trigger(rel, function);
+
+	if (!trigger)
+		execute(psprintf("CREATE TRIGGER " TRIGGER_NAME " AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s()",
+						 table, cb_qualified(schema, "contact_record")));
+	else if (!TRIGGER_FOR_ROW(trigger->tgtype) || !TRIGGER_FOR_AFTER(trigger->tgtype) ||
+			 !TRIGGER_FOR_INSERT(trigger->tgtype) || !TRIGGER_FOR_UPDATE(trigger->tgtype) ||
+			 trigger->tgnattr != 0 || trigger->tgqual != NULL)
+		cb_not_set_up(psprintf("Trigger %s on %s is of another shape than AFTER INSERT OR UPDATE FOR EACH ROW, without columns and condition.",
+							   quote_identifier(trigger->tgname), table),
+					  psprintf("DROP TRIGGER %s ON %s; SELECT %s();", quote_identifier(trigger->tgname), table,
+							   cb_qualified(schema, "contact_history_setup")));
+	else if (trigger->tgenabled == TRIGGER_DISABLED || trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA)
+		cb_not_set_up(psprintf("Trigger %s on %s does not fire.", quote_identifier(trigger->tgname), table),
+					  psprintf("ALTER TABLE %s ENABLE TRIGGER %s;", table, quote_identifier(trigger->tgname)));
 }
 
 PG_FUNCTION_INFO_V1(contact_history_setup);
@@ -477,12 +560,12 @@ contact_history_setup(PG_FUNCTION_ARGS)
 {
 	char	   *schema_name;
 	Oid			schema;
-	Oid			function;
 	Oid			table;
 	Oid			events;
 	Relation	rel;
 	const Trigger *trigger;
 	CbNames		names;
+	ListCell   *lc;
 
 	/* one at a time, and the extension stays */
 	LockDatabaseObject(ProcedureRelationId, fcinfo->flinfo->fn_oid, 0,
@@ -501,7 +584,6 @@ contact_history_setup(PG_FUNCTION_ARGS)
 							   cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel))),
 					  psprintf("Run SELECT %s().", cb_qualified(schema, "contact_block_setup")));
 	cb_read_arguments(trigger, &names);
-	function = fcinfo->flinfo->fn_oid;
 
 	SPI_connect();
 	events = get_relname_relid(RELATION_NAME, schema);
@@ -516,13 +598,16 @@ contact_history_setup(PG_FUNCTION_ARGS)
 		events = get_relname_relid(RELATION_NAME, schema);
 		check_events(schema, events, table);
 	}
-	function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("contact_record"),
-							   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
-	if (!cb_find_trigger(rel, function) &&
-		SPI_execute(psprintf("CREATE TRIGGER " TRIGGER_NAME " AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s()",
-							 cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel)),
-							 cb_qualified(schema, "contact_record")), false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(SPI_result));
+	/* partitions get the trigger of the whole, children need one of their own */
+	foreach(lc, find_all_inheritors(table, ShareRowExclusiveLock, NULL))
+	{
+		Relation	part = relation_open(lfirst_oid(lc), NoLock);
+
+		check_contacts(part, table);
+		if (!part->rd_rel->relispartition || RelationGetRelid(part) == table)
+			put_trigger(part, schema);
+		relation_close(part, NoLock);
+	}
 	relation_close(rel, NoLock);
 	SPI_finish();
 

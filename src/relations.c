@@ -87,13 +87,18 @@ cb_can_hold(Oid type, const char *label)
 }
 
 CbStatus
-cb_find_label(const CbSchema *schema, const char *label)
+cb_find_label(const CbSchema *schema, Datum label)
 {
+	text	   *packed = DatumGetTextPP(label);
+	size_t		length = VARSIZE_ANY_EXHDR(packed);
 	int			status = 0;
 
-	if (!label || label[0] == '\0')
+	/* a status without a word has an empty one */
+	if (length == 0)
 		return CB_NO_STATUS;
-	while (status < CB_NSTATUSES && strcmp(NameStr(schema->labels[status]), label) != 0)
+	while (status < CB_NSTATUSES &&
+		   (strlen(NameStr(schema->labels[status])) != length ||
+			memcmp(NameStr(schema->labels[status]), VARDATA_ANY(packed), length) != 0))
 		status++;
 	return (CbStatus) status;
 }
@@ -109,6 +114,9 @@ cb_table_under(Relation view, const char **reason)
 		why_not = "It has a WHERE clause.";
 	if (!why_not && RelationHasCheckOption(view))
 		why_not = "It has a check option.";
+	/* its one rule is the view itself */
+	if (!why_not && ((view->trigdesc && view->trigdesc->trig_update_instead_row) || view->rd_rules->numLocks > 1))
+		why_not = "It has an INSTEAD OF trigger or a rule.";
 	if (!why_not)
 	{
 		rte = rt_fetch(linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex, query->rtable);

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/sysattr.h"
 #include "catalog/pg_am.h"
@@ -31,6 +32,7 @@
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -57,8 +59,8 @@ typedef struct Found
 	const CbRelationInfo *info;
 	Oid			relid;			/* InvalidOid: it is not there */
 	char	   *name;			/* qualified */
-	bool		is_view;
-	Oid			table;			/* of contacts that are a view the table under it, else the same */
+	bool		is_view;		/* or a materialized one */
+	Oid			table;			/* of contacts that are a view the table under it, else the same; InvalidOid: none to look at */
 	char	   *table_name;
 	AttrNumber *numbers;		/* of its columns, by place */
 	AttrNumber *table_numbers;	/* of the same in the table; InvalidAttrNumber if they are more than that */
@@ -135,7 +137,8 @@ static void
 find(Findings *findings, const char *detail, const char *hint)
 {
 	appendStringInfo(&findings->detail, "%s\n", detail);
-	appendStringInfo(&findings->hint, "%s\n", hint);
+	if (hint[0] != '\0')
+		appendStringInfo(&findings->hint, "%s\n", hint);
 }
 
 static const char *
@@ -151,13 +154,32 @@ table_column_name(const Found *found, int place)
 	return quote_identifier(get_attname(found->table, found->table_numbers[place], false));
 }
 
+/* What to do about a column of a view. */
+static char *
+change_view(const Found *found, int place)
+{
+	return psprintf("Change column %s in the definition of the view %s.", column_name(found, place), found->name);
+}
+
 /* What to run for an action on a column. */
 static char *
 alter_column(const Found *found, int place, const char *action)
 {
-	if (found->is_view && found->table_numbers[place] == InvalidAttrNumber)
-		return psprintf("Change column %s in the definition of the view %s.", column_name(found, place), found->name);
+	if (found->is_view && (found->table == found->relid || found->table_numbers[place] == InvalidAttrNumber))
+		return change_view(found, place);
 	return psprintf("ALTER TABLE %s ALTER COLUMN %s %s;", found->table_name, table_column_name(found, place), action);
+}
+
+/* The same for a type, which PostgreSQL does not change under a view. */
+static char *
+alter_type(const Found *found, int place, const char *type)
+{
+	char	   *command;
+
+	if (found->is_view && (found->table == found->relid || found->table_numbers[place] == InvalidAttrNumber))
+		return change_view(found, place);
+	command = alter_column(found, place, psprintf("TYPE %s USING %s::%s", type, table_column_name(found, place), type));
+	return found->is_view ? psprintf("Drop the view %s, run %s and create the view again.", found->name, command) : command;
 }
 
 /*
@@ -170,7 +192,7 @@ find_columns(Found *found)
 	Relation	rel = relation_open(found->relid, NoLock);
 	List	   *targets = NIL;
 
-	if (found->is_view && OidIsValid(found->table))
+	if (found->table != found->relid && OidIsValid(found->table))
 		targets = get_view_query(rel)->targetList;
 	found->numbers = (AttrNumber *) palloc0(size);
 	found->table_numbers = (AttrNumber *) palloc0(size);
@@ -180,7 +202,7 @@ find_columns(Found *found)
 		TargetEntry *target;
 
 		found->numbers[place] = number;
-		if (!found->is_view)
+		if (found->table == found->relid)
 			found->table_numbers[place] = number;
 		if (number == InvalidAttrNumber || number > list_length(targets))
 			continue;
@@ -192,36 +214,45 @@ find_columns(Found *found)
 }
 
 /*
- * Columns that are missing, in one line.
+ * Columns that are missing, in one line.  One that a newer version has added
+ * may be: its property is null then.
  */
 static void
 check_columns(const Found *found, Findings *findings)
 {
-	StringInfoData detail;
-	StringInfoData hint;
-	int			nmissing = 0;
+	StringInfoData missing;
+	StringInfoData added;
+	char	   *command;
 
-	initStringInfo(&detail);
-	initStringInfo(&hint);
+	initStringInfo(&missing);
+	initStringInfo(&added);
 	for (int place = 0; place < found->info->ncolumns; place++)
 	{
 		if (found->numbers[place] != InvalidAttrNumber)
 			continue;
-		if (nmissing++ == 0)
+		if (found->info->columns[place].newer)
 		{
-			appendStringInfo(&detail, "%s lacks", found->name);
-			appendStringInfo(&hint, found->is_view ? "Add the columns to the definition of the view %s." :
-							 "ALTER TABLE %s", found->name);
+			ereport(NOTICE,
+					(errmsg("%s lacks %s, which is new", found->name, column_name(found, place)),
+					 errhint("ALTER TABLE %s ADD COLUMN %s %s;", found->table_name, column_name(found, place),
+							 found->info->columns[place].type)));
+			continue;
 		}
-		appendStringInfo(&detail, "%s %s", nmissing > 1 ? "," : "", column_name(found, place));
-		if (!found->is_view)
-		{
-			appendStringInfoString(&hint, nmissing > 1 ? ", ADD COLUMN " : " ADD COLUMN ");
-			append_column(&hint, &found->info->columns[place]);
-		}
+		appendStringInfo(&missing, "%s%s", missing.len > 0 ? ", " : "", column_name(found, place));
+		/* the table under a view may have it */
+		if (!OidIsValid(found->table) || get_attnum(found->table, column_name(found, place)) != InvalidAttrNumber)
+			continue;
+		appendStringInfoString(&added, added.len > 0 ? ", ADD COLUMN " : "ADD COLUMN ");
+		append_column(&added, &found->info->columns[place]);
 	}
-	if (nmissing > 0)
-		find(findings, psprintf("%s.", detail.data), found->is_view ? hint.data : psprintf("%s;", hint.data));
+	if (missing.len == 0)
+		return;
+	command = psprintf("ALTER TABLE %s %s;", found->table_name, added.data);
+	if (found->is_view)
+		command = psprintf("Add the columns to the definition of the view %s.%s", found->name,
+						   found->table == found->relid || added.len == 0 ? "" :
+						   psprintf(" Where the table has none for them: %s", command));
+	find(findings, psprintf("%s lacks %s.", found->name, missing.data), command);
 }
 
 static bool
@@ -265,7 +296,7 @@ check_type(const Found *found, int place, Findings *findings)
 	}
 	else if (column->kind == CB_STATUS)
 	{
-		if (!is_id_type(type) && !type_is_enum(type))
+		if ((!is_id_type(type) || type == UUIDOID) && !type_is_enum(type))
 			should_be = "text";
 	}
 	else if (column->kind == CB_REASON || column->kind == CB_EVENT)
@@ -282,10 +313,7 @@ check_type(const Found *found, int place, Findings *findings)
 								format_type_with_typemod(attribute->atttypid, attribute->atttypmod),
 								strstr(should_be, "COLLATE") && is_id_type(type) ?
 								" with a nondeterministic collation" : ""),
-			 alter_column(found, place, psprintf("TYPE %s USING %s::%s", should_be,
-												 found->table_numbers[place] == InvalidAttrNumber ? column->name :
-												 table_column_name(found, place),
-												 should_be)));
+			 alter_type(found, place, should_be));
 	relation_close(rel, NoLock);
 	return should_be == NULL;
 }
@@ -307,32 +335,73 @@ has_to_be_nullable(int place)
 	return false;
 }
 
+/* The domain by which a column of this type must not be null; InvalidOid if there is none. */
+static Oid
+not_null_domain(Oid type)
+{
+	while (get_typtype(type) == TYPTYPE_DOMAIN)
+	{
+		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+		bool		is_not_null = ((Form_pg_type) GETSTRUCT(tuple))->typnotnull;
+		Oid			base = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+
+		ReleaseSysCache(tuple);
+		if (is_not_null)
+			return type;
+		type = base;
+	}
+	return InvalidOid;
+}
+
 /*
- * What the trigger writes must be a plain column that takes it.  Returns
- * whether it is a plain column.
+ * What the trigger writes must be a plain column that takes it, and one of its
+ * own.  Returns whether it is.
  */
 static bool
 check_audited(const Found *found, int place, Findings *findings)
 {
 	const char *name = column_name(found, place);
+	AttrNumber	number = found->table_numbers[place];
 	Relation	table;
 	Form_pg_attribute attribute;
+	const char *table_name;
 
-	if (found->table_numbers[place] == InvalidAttrNumber)
+	if (number == InvalidAttrNumber)
 	{
-		find(findings, psprintf("%s.%s is no plain column of a table.", found->name, name),
-			 psprintf("Change column %s in the definition of the view %s.", name, found->name));
+		find(findings, psprintf("%s.%s is no plain column of a table.", found->name, name), change_view(found, place));
+		return false;
+	}
+	table_name = table_column_name(found, place);
+	for (int other = 0; other < place; other++)
+	{
+		if (found->table_numbers[other] != number || !cb_is_audited(&found->info->columns[other]))
+			continue;
+		find(findings, psprintf("%s.%s and %s are the same column of %s.", found->name, column_name(found, other),
+								name, found->table_name),
+			 change_view(found, place));
 		return false;
 	}
 	table = relation_open(found->table, NoLock);
-	attribute = TupleDescAttr(RelationGetDescr(table), found->table_numbers[place] - 1);
-	if (attribute->attgenerated != '\0')
-		find(findings, psprintf("%s.%s is generated.", found->table_name, table_column_name(found, place)),
+	attribute = TupleDescAttr(RelationGetDescr(table), number - 1);
+	/* nothing writes to the id */
+	if (attribute->attgenerated == ATTRIBUTE_GENERATED_STORED && place != 0)
+		find(findings, psprintf("%s.%s is generated.", found->table_name, table_name),
 			 alter_column(found, place, "DROP EXPRESSION"));
-	if (attribute->attnotnull && has_to_be_nullable(place))
-		find(findings, psprintf("%s.%s must not be null, but has to be in some statuses.",
-								found->table_name, table_column_name(found, place)),
-			 alter_column(found, place, "DROP NOT NULL"));
+	else if (attribute->attgenerated != '\0' && attribute->attgenerated != ATTRIBUTE_GENERATED_STORED)
+		find(findings, psprintf("%s.%s is generated when it is read.", found->table_name, table_name),
+			 psprintf("Make %s.%s a column that is stored.", found->table_name, table_name));
+	if (has_to_be_nullable(place))
+	{
+		const char *detail = psprintf("%s.%s must not be null, but has to be in some statuses.",
+									  found->table_name, table_name);
+		Oid			domain = not_null_domain(attribute->atttypid);
+
+		if (attribute->attnotnull)
+			find(findings, detail, alter_column(found, place, "DROP NOT NULL"));
+		if (OidIsValid(domain))
+			find(findings, detail, psprintf("ALTER DOMAIN %s DROP NOT NULL;",
+											format_type_extended(domain, -1, FORMAT_TYPE_FORCE_QUALIFY)));
+	}
 	relation_close(table, NoLock);
 	return true;
 }
@@ -365,13 +434,17 @@ check_unique(const Found *found, Findings *findings)
 {
 	Relation	rel = relation_open(found->table, NoLock);
 	char		kind = rel->rd_rel->relkind;
+	bool		is_missing = found->table_numbers[0] == InvalidAttrNumber;
 
-	const char *id = found->table_numbers[0] == InvalidAttrNumber ? column_name(found, 0) : table_column_name(found, 0);
-
+	/* what a view makes up has no index; what a table lacks gets one when it is there */
 	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_MATVIEW) &&
-		(found->table_numbers[0] == InvalidAttrNumber || !has_unique_index(rel, found->table_numbers[0])))
+		!(found->is_view && is_missing) && (is_missing || !has_unique_index(rel, found->table_numbers[0])))
+	{
+		const char *id = is_missing ? column_name(found, 0) : table_column_name(found, 0);
+
 		find(findings, psprintf("%s has no unique index on %s alone.", found->table_name, id),
 			 psprintf("CREATE UNIQUE INDEX ON %s (%s);", found->table_name, id));
+	}
 	relation_close(rel, NoLock);
 }
 
@@ -403,15 +476,6 @@ check_partitioning(const Found *found, Findings *findings)
 	return findings->detail.len == before;
 }
 
-/* Append an argument of the trigger where the table has another name than the contract. */
-static void
-append_argument(StringInfo arguments, const char *name, const char *own)
-{
-	if (strcmp(name, own) != 0)
-		appendStringInfo(arguments, "%s%s", arguments->len > 0 ? ", " : "",
-						 quote_literal_cstr(psprintf("%s=%s", name, own)));
-}
-
 /* What the table of contacts calls the statuses, as far as that can be told. */
 typedef enum Spelling
 {
@@ -430,37 +494,56 @@ spell(CbStatus status, Spelling spelling)
 		spelling == SPELLED_HIGH ? asc_toupper(name, strlen(name)) : pstrdup(name);
 }
 
-/* The CREATE TRIGGER that fits the table's names; of the labels those that are not NULL. */
-static char *
-trigger_text(const Found *contacts, Oid schema, const char *const *labels)
+/*
+ * The arguments of a trigger that fits the table's names; of the labels those
+ * that are not NULL.
+ */
+static List *
+trigger_arguments(const Found *contacts, const char *const *labels)
 {
-	StringInfoData arguments;
+	List	   *arguments = NIL;
 
-	initStringInfo(&arguments);
 	for (int place = 0; place < contacts->info->ncolumns; place++)
 	{
-		if (cb_is_audited(&contacts->info->columns[place]) && contacts->table_numbers[place] != InvalidAttrNumber)
-			append_argument(&arguments, column_name(contacts, place),
-							get_attname(contacts->table, contacts->table_numbers[place], false));
+		AttrNumber	number = contacts->table_numbers[place];
+		const char *own = number == InvalidAttrNumber ? NULL : get_attname(contacts->table, number, false);
+
+		if (own && cb_is_audited(&contacts->info->columns[place]) && strcmp(column_name(contacts, place), own) != 0)
+			arguments = lappend(arguments, psprintf("%s=%s", column_name(contacts, place), own));
 	}
 	for (int status = 0; status < CB_NSTATUSES; status++)
 	{
-		if (labels[status])
-			append_argument(&arguments, cb_statuses[status].name, labels[status]);
+		if (labels[status] && strcmp(cb_statuses[status].name, labels[status]) != 0)
+			arguments = lappend(arguments, psprintf("%s=%s", cb_statuses[status].name, labels[status]));
 	}
-	return psprintf("CREATE TRIGGER " CB_TRIGGER_NAME " BEFORE INSERT OR UPDATE ON %s"
-					" FOR EACH ROW EXECUTE FUNCTION %s(%s);",
-					contacts->table_name, cb_qualified(schema, "contact_audit"), arguments.data);
+	return arguments;
 }
 
-/* The same behind a DROP TRIGGER, if there is one already. */
+/* The CREATE TRIGGER with these. */
+static char *
+trigger_text(const Found *contacts, Oid schema, const char *const *labels)
+{
+	return cb_create_trigger(CB_TRIGGER_NAME, contacts->table_name, schema, trigger_arguments(contacts, labels));
+}
+
+/* The same instead of the trigger that is there already, with its name and the columns that it ignores. */
 static char *
 new_trigger_text(const Found *contacts, Oid schema, const Trigger *trigger, const char *const *labels)
 {
-	char	   *text = trigger_text(contacts, schema, labels);
+	List	   *arguments = trigger_arguments(contacts, labels);
+	CbNames		names;
+	ListCell   *lc;
 
-	return trigger ? psprintf("DROP TRIGGER %s ON %s; %s", quote_identifier(trigger->tgname),
-							  contacts->table_name, text) : text;
+	if (!trigger)
+		return trigger_text(contacts, schema, labels);
+	cb_read_arguments(trigger, &names);
+	foreach(lc, names.ignored)
+	{
+		if (get_attnum(contacts->table, (char *) lfirst(lc)) != InvalidAttrNumber)
+			arguments = lappend(arguments, psprintf("ignore=%s", (char *) lfirst(lc)));
+	}
+	return psprintf("DROP TRIGGER %s ON %s; %s", quote_identifier(trigger->tgname), contacts->table_name,
+					cb_create_trigger(trigger->tgname, contacts->table_name, schema, arguments));
 }
 
 /* All statuses so spelled, NULL for one that the column cannot hold. */
@@ -476,34 +559,49 @@ spell_all(Oid status_type, Spelling spelling, const char **labels)
 }
 
 /*
- * May a row have this status, by the CHECK constraints that are about nothing
- * else?
+ * May a row have this status: does it fit into the type, and do the CHECK
+ * constraints that are about nothing else take it?  Those of a domain are told
+ * apart from an error by not using the domain.
  */
 static bool
 is_allowed(const Found *contacts, int place, const char *label)
 {
+	AttrNumber	number = contacts->table_numbers[place];
 	const char *column = table_column_name(contacts, place);
-	char	   *type = format_type_extended(get_atttype(contacts->table, contacts->table_numbers[place]), -1,
-											FORMAT_TYPE_FORCE_QUALIFY);
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	char	   *base_type;
 	StringInfoData sql;
 
+	get_atttypetypmodcoll(contacts->table, number, &type, &typmod, &collation);
+	execute(psprintf("WITH RECURSIVE types (type, base) AS ("
+					 "SELECT oid, typbasetype FROM pg_type WHERE oid = %u"
+					 " UNION ALL SELECT oid, typbasetype FROM pg_type JOIN types ON oid = base)"
+					 " SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint WHERE contype = 'c'"
+					 " AND (conrelid = %u AND conkey = '{%d}' OR contypid IN (SELECT type FROM types))",
+					 type, contacts->table, number));
+	type = getBaseTypeAndTypmod(type, &typmod);
+	base_type = format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 	initStringInfo(&sql);
-	execute(psprintf("SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint"
-					 " WHERE conrelid = %u AND contype = 'c' AND conkey = '{%d}'",
-					 contacts->table, contacts->table_numbers[place]));
-	appendStringInfo(&sql, "SELECT coalesce(true");
+	appendStringInfo(&sql, "SELECT %s::text = %s", column, quote_literal_cstr(label));
 	for (uint64 i = 0; i < SPI_processed; i++)
 		appendStringInfo(&sql, " AND coalesce(%s, true)", result_value(i, 1));
-	appendStringInfo(&sql, ", true) FROM (SELECT %s::%s AS %s) AS status", quote_literal_cstr(label), type, column);
+	appendStringInfo(&sql, " FROM (SELECT %s::%s AS %s", quote_literal_cstr(label), base_type, column);
+	if (strcmp(column, "value") != 0)
+		appendStringInfo(&sql, ", %s::%s AS value", quote_literal_cstr(label), base_type);
+	appendStringInfoString(&sql, ") AS status");
 	execute(sql.data);
 	return SPI_processed == 1 && strcmp(result_value(0, 1), "t") == 0;
 }
 
-/* The first spelling in which the column can hold what it must, NSPELLINGS if there is none. */
+/* What the column must hold. */
+static const CbStatus needed[] = {CB_ACTIVE, CB_BLOCKED};
+
+/* The first spelling in which it can, NSPELLINGS if there is none. */
 static Spelling
 find_spelling(const Found *contacts, int place, Oid status_type)
 {
-	static const CbStatus needed[] = {CB_ACTIVE, CB_BLOCKED};
 	int			spelling;
 
 	for (spelling = 0; spelling < NSPELLINGS; spelling++)
@@ -512,7 +610,7 @@ find_spelling(const Found *contacts, int place, Oid status_type)
 
 		for (size_t i = 0; i < lengthof(needed) && fits; i++)
 		{
-			const char *label = spell(needed[i], spelling);
+			const char *label = spell(needed[i], (Spelling) spelling);
 
 			fits = cb_can_hold(status_type, label) && is_allowed(contacts, place, label);
 		}
@@ -538,22 +636,131 @@ list_labels(const char *const *labels)
 }
 
 /*
- * Rows that are in no status, or deleted without being Deleted.  The labels are
- * what the trigger calls the statuses.
+ * How the rows spell the statuses: as the labels are, or in another way if more
+ * of them are so, which only strings can be.
  */
-static void
-check_rows(const Found *contacts, Oid schema, int place, Oid status_type,
-		   const char *const *labels, const Trigger *trigger, Findings *findings)
+static Spelling
+find_spelling_of_rows(const Found *contacts, int place, Oid status_type, const char *const *labels)
+{
+	Spelling	spelling = SPELLED_AS_IS;
+	const char *spelled[CB_NSTATUSES];
+	StringInfoData sql;
+
+	if (!is_string(status_type))
+		return SPELLED_AS_IS;
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT count(*) FILTER (WHERE status = ANY (ARRAY[%s]))", list_labels(labels));
+	for (int other = SPELLED_LOW; other < NSPELLINGS; other++)
+	{
+		spell_all(status_type, (Spelling) other, spelled);
+		appendStringInfo(&sql, ", count(*) FILTER (WHERE status = ANY (ARRAY[%s]))", list_labels(spelled));
+	}
+	appendStringInfo(&sql, " FROM (SELECT %s::text AS status FROM %s) AS contacts",
+					 table_column_name(contacts, place), contacts->table_name);
+	execute(sql.data);
+	for (int other = SPELLED_LOW; other < NSPELLINGS; other++)
+	{
+		if (pg_strtoint64(result_value(0, other + 1)) > pg_strtoint64(result_value(0, spelling + 1)))
+			spelling = (Spelling) other;
+	}
+	return spelling;
+}
+
+/*
+ * The UPDATE of rows that are in no status: other spellings become the status
+ * that they mean, so that no block is lifted; what else there is, and null,
+ * becomes Active, unless its user knows better.  "" if there are no such rows.
+ */
+static char *
+update_text(const Found *contacts, int place, Oid status_type, const char *const *labels)
 {
 	const char *status = table_column_name(contacts, place);
-	const char *deleted_at = table_column_name(contacts, cb_objects[CB_CONTACT_AUDIT].properties[CB_BECAME_DELETED].place);
+	const char *active = quote_literal_cstr(labels[CB_ACTIVE]);
+	const char *list = list_labels(labels);
+	StringInfoData value;
+
+	execute(psprintf("SELECT count(*), count(*) FILTER (WHERE lower(status) = ANY (ARRAY[%s]))"
+					 " FROM (SELECT %s::text AS status FROM %s) AS contacts WHERE (status = ANY (ARRAY[%s])) IS NOT TRUE",
+					 asc_tolower(list, strlen(list)), status, contacts->table_name, list));
+	if (strcmp(result_value(0, 1), "0") == 0)
+		return "";
+	initStringInfo(&value);
+	if (strcmp(result_value(0, 2), "0") == 0)
+		appendStringInfoString(&value, active);
+	else
+	{
+		appendStringInfo(&value, "(CASE lower(%s::text)", status);
+		for (int known = 0; known < CB_NSTATUSES; known++)
+		{
+			if (labels[known])
+				appendStringInfo(&value, " WHEN %s THEN %s",
+								 quote_literal_cstr(asc_tolower(labels[known], strlen(labels[known]))),
+								 quote_literal_cstr(labels[known]));
+		}
+		appendStringInfo(&value, " ELSE %s END)", active);
+		if (type_is_enum(status_type))
+			appendStringInfo(&value, "::%s", format_type_extended(status_type, -1, FORMAT_TYPE_FORCE_QUALIFY));
+	}
+	return psprintf("UPDATE %s SET %s = %s WHERE (%s::text = ANY (ARRAY[%s])) IS NOT TRUE; -- or another status",
+					contacts->table_name, status, value.data, status, list);
+}
+
+/*
+ * Rows that were deleted, by their time, without being Deleted.
+ */
+static void
+check_deleted(const Found *contacts, int place, const char *const *labels, const Trigger *trigger, Findings *findings)
+{
+	int			deleted_at_place = cb_objects[CB_CONTACT_AUDIT].properties[CB_BECAME_DELETED].place;
+	const char *status = table_column_name(contacts, place);
+	const char *deleted_at;
+	const char *deleted = labels[CB_DELETED] ? quote_literal_cstr(labels[CB_DELETED]) : NULL;
+	char	   *update;
+
+	if (contacts->table_numbers[deleted_at_place] == InvalidAttrNumber)
+		return;
+	deleted_at = table_column_name(contacts, deleted_at_place);
+	execute(psprintf("SELECT count(*) FROM %s WHERE %s IS NOT NULL%s", contacts->table_name, deleted_at,
+					 deleted ? psprintf(" AND (%s::text = %s) IS NOT TRUE", status, deleted) : ""));
+	if (strcmp(result_value(0, 1), "0") == 0)
+		return;
+	update = deleted ? psprintf("UPDATE %s SET %s = %s WHERE %s IS NOT NULL AND (%s::text = %s) IS NOT TRUE;",
+								contacts->table_name, status, deleted, deleted_at, status, deleted) :
+		psprintf("UPDATE %s SET %s = NULL WHERE %s IS NOT NULL;", contacts->table_name, deleted_at, deleted_at);
+	/* the trigger would say that they are deleted now */
+	if (trigger)
+		update = psprintf("ALTER TABLE %s DISABLE TRIGGER %s; %s ALTER TABLE %s ENABLE TRIGGER %s;",
+						  contacts->table_name, quote_identifier(trigger->tgname), update,
+						  contacts->table_name, quote_identifier(trigger->tgname));
+	find(findings, psprintf("Rows of %s that have %s and are not Deleted: %s.", contacts->table_name,
+							deleted_at, result_value(0, 1)), update);
+}
+
+/*
+ * Rows that are in no status, or deleted without being Deleted.  The labels are
+ * what the trigger calls the statuses; with needs_trigger what it would have
+ * to.
+ */
+static void
+check_rows(const Found *contacts, Oid schema, int place, Oid status_type, const char **labels,
+		   bool needs_trigger, const Trigger *trigger, Findings *findings)
+{
+	const char *status = table_column_name(contacts, place);
 	const char *list = list_labels(labels);
 	StringInfoData shown;
-	bool		is_spelled[NSPELLINGS] = {false};	/* is some of it so? */
-	bool		is_all_spelled[NSPELLINGS] = {true, true, true};
-	const char *active = quote_literal_cstr(labels[CB_ACTIVE]);
-	const char *words = "";
-	const char *trigger_hint = "";
+	Spelling	spelling;
+	const char *update;
+
+	if (check_enable_rls(contacts->table, InvalidOid, true) == RLS_ENABLED)
+	{
+		ereport(NOTICE,
+				(errmsg("row security hides rows of %s from set-up", contacts->table_name),
+				 errdetail("Whether their statuses are ones that a contact can have is not known."),
+				 errhint("A superuser, or a role with BYPASSRLS, sees them when it runs set-up.")));
+		if (needs_trigger)
+			appendStringInfo(&findings->hint, "%s\n", new_trigger_text(contacts, schema, trigger, labels));
+		return;
+	}
 
 	initStringInfo(&shown);
 	execute(psprintf("SELECT status, sum(count(*)) OVER () FROM (SELECT %s::text AS status FROM %s) AS contacts"
@@ -568,49 +775,24 @@ check_rows(const Found *contacts, Oid schema, int place, Oid status_type,
 			char	   *value = result_value(i, 1);
 
 			appendStringInfo(&shown, "%s%s", i > 0 ? ", " : "", value ? quote_literal_cstr(value) : "null");
-			for (int spelling = SPELLED_LOW; spelling < NSPELLINGS; spelling++)
-			{
-				bool		is_known = false;
-
-				for (int known = 0; known < CB_NSTATUSES; known++)
-					is_known |= value && strcmp(value, spell(known, spelling)) == 0;
-				is_spelled[spelling] |= is_known;
-				is_all_spelled[spelling] &= is_known;
-			}
 		}
-		words = list;
-		for (int spelling = SPELLED_LOW; spelling < NSPELLINGS && is_string(status_type); spelling++)
+		spelling = find_spelling_of_rows(contacts, place, status_type, labels);
+		if (spelling != SPELLED_AS_IS)
 		{
-			const char *spelled[CB_NSTATUSES];
-
-			if (!is_spelled[spelling])
-				continue;
-			spell_all(status_type, spelling, spelled);
-			trigger_hint = new_trigger_text(contacts, schema, trigger, spelled);
-			active = quote_literal_cstr(spelled[CB_ACTIVE]);
-			words = list_labels(spelled);
-			if (is_all_spelled[spelling])
-				active = NULL;
-			break;
+			needs_trigger = true;
+			spell_all(status_type, spelling, labels);
 		}
-		find(findings, psprintf("%s has %s rows whose %s is none of %s: %s.", contacts->table_name, count,
-								status, list, shown.data),
-			 psprintf("%s%s%s", !active ? "" :
-					  psprintf("UPDATE %s SET %s = %s WHERE (%s::text = ANY (ARRAY[%s])) IS NOT TRUE;",
-							   contacts->table_name, status, active, status, words),
-					  active && trigger_hint[0] != '\0' ? " " : "", trigger_hint));
-		return;
+		update = update_text(contacts, place, status_type, labels);
+		/* the trigger that is there does not know the words */
+		if (spelling != SPELLED_AS_IS && trigger && update[0] != '\0')
+			update = psprintf("ALTER TABLE %s DISABLE TRIGGER %s; %s", contacts->table_name,
+							  quote_identifier(trigger->tgname), update);
+		find(findings, psprintf("Rows of %s whose %s is none of %s: %s, with %s.", contacts->table_name, status, list,
+								count, shown.data), update);
 	}
-
-	execute(psprintf("SELECT count(*) FROM %s WHERE %s IS NOT NULL%s", contacts->table_name, deleted_at,
-					 labels[CB_DELETED] ? psprintf(" AND %s::text <> %s", status, quote_literal_cstr(labels[CB_DELETED])) : ""));
-	if (strcmp(result_value(0, 1), "0") != 0)
-		find(findings, psprintf("%s has %s rows with %s that are not Deleted.", contacts->table_name,
-								result_value(0, 1), deleted_at),
-			 labels[CB_DELETED] ?
-			 psprintf("UPDATE %s SET %s = %s WHERE %s IS NOT NULL;", contacts->table_name, status,
-					  quote_literal_cstr(labels[CB_DELETED]), deleted_at) :
-			 psprintf("UPDATE %s SET %s = NULL WHERE %s IS NOT NULL;", contacts->table_name, deleted_at, deleted_at));
+	check_deleted(contacts, place, labels, trigger, findings);
+	if (needs_trigger)
+		appendStringInfo(&findings->hint, "%s\n", new_trigger_text(contacts, schema, trigger, labels));
 }
 
 /*
@@ -620,51 +802,99 @@ check_rows(const Found *contacts, Oid schema, int place, Oid status_type,
 static void
 check_trigger(const Found *contacts, Oid schema, const Trigger *trigger, const CbNames *names, Findings *findings)
 {
-	const char *remedy;
-	const char *trouble = cb_trigger_trouble(contacts->table, schema, &remedy);
+	const char *name = quote_identifier(trigger->tgname);
+	const char *text = new_trigger_text(contacts, schema, trigger, names->labels);
+	ListCell   *lc;
 
-	/* the session's own setting is not the table's fault */
-	if (trouble && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
-		find(findings, trouble, remedy);
 	for (int place = 0; place < contacts->info->ncolumns; place++)
 	{
 		if (!cb_is_audited(&contacts->info->columns[place]) || contacts->table_numbers[place] == InvalidAttrNumber ||
 			strcmp(names->columns[place], get_attname(contacts->table, contacts->table_numbers[place], false)) == 0)
 			continue;
-		find(findings, psprintf("Trigger %s on %s takes %s for %s, which is %s.", quote_identifier(trigger->tgname),
-								contacts->table_name, names->columns[place], column_name(contacts, place),
-								table_column_name(contacts, place)),
-			 new_trigger_text(contacts, schema, trigger, names->labels));
+		find(findings, psprintf("Trigger %s on %s takes %s from column %s, but it is column %s.", name,
+								contacts->table_name, column_name(contacts, place),
+								quote_identifier(names->columns[place]), table_column_name(contacts, place)),
+			 text);
+		return;
+	}
+	foreach(lc, names->ignored)
+	{
+		if (get_attnum(contacts->table, (char *) lfirst(lc)) != InvalidAttrNumber)
+			continue;
+		find(findings, psprintf("Trigger %s on %s ignores %s, which is not there.", name, contacts->table_name,
+								(char *) lfirst(lc)),
+			 text);
 		return;
 	}
 }
 
 /*
- * A status column that cannot hold what it must, or only as its rows spell it.
+ * A status column that cannot hold what it must.
  */
 static void
-check_labels(const Found *contacts, Oid schema, int place, Oid status_type, Spelling spelling,
-			 const Trigger *trigger, Findings *findings)
+check_labels(const Found *contacts, Oid schema, int place, Oid status_type, const Trigger *trigger, Findings *findings)
 {
-	const char *labels[CB_NSTATUSES] = {NULL};
-	char	   *detail = psprintf("%s.%s cannot hold Active and Blocked%s.", contacts->name, column_name(contacts, place),
-								  spelling < NSPELLINGS ? " so spelled" : "");
-	char	   *type = format_type_extended(status_type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+	static const char *const numbers[CB_NSTATUSES] = {[CB_ACTIVE] = "1", [CB_BLOCKED] = "2"};
+	static const char *const open[CB_NSTATUSES] = {[CB_ACTIVE] = "...", [CB_BLOCKED] = "..."};
+	const char *labels[CB_NSTATUSES];
+	Spelling	spelling = find_spelling(contacts, place, status_type);
+	const char *hint;
 
 	if (spelling < NSPELLINGS)
 	{
+		/* only with the words that the trigger has now */
 		spell_all(status_type, spelling, labels);
-		find(findings, detail, trigger_text(contacts, schema, labels));
+		hint = new_trigger_text(contacts, schema, trigger, labels);
 	}
 	else if (type_is_enum(status_type))
-		find(findings, detail, psprintf("ALTER TYPE %s ADD VALUE IF NOT EXISTS '%s'; ALTER TYPE %s ADD VALUE IF NOT EXISTS '%s'; -- or a trigger with its own words, 'Active=...', as arguments",
-										type, cb_statuses[CB_ACTIVE].name, type, cb_statuses[CB_BLOCKED].name));
-	else
 	{
-		labels[CB_ACTIVE] = "1";
-		labels[CB_BLOCKED] = "2";
-		find(findings, detail, psprintf("%s -- with what the column holds for them",
-										new_trigger_text(contacts, schema, trigger, labels)));
+		char	   *type = format_type_extended(status_type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+
+		for (spelling = SPELLED_AS_IS; spelling < NSPELLINGS; spelling++)
+		{
+			if (cb_can_hold(status_type, spell(CB_ACTIVE, spelling)))
+				break;
+		}
+		spelling %= NSPELLINGS;
+		spell_all(TEXTOID, spelling, labels);
+		hint = "";
+		for (size_t i = 0; i < lengthof(needed); i++)
+		{
+			if (!cb_can_hold(status_type, labels[needed[i]]))
+				hint = psprintf("%sALTER TYPE %s ADD VALUE %s; ", hint, type, quote_literal_cstr(labels[needed[i]]));
+		}
+		hint = psprintf("%s%s-- or a trigger with its own words, 'Active=...', as arguments", hint,
+						trigger ? psprintf("%s ", new_trigger_text(contacts, schema, trigger, labels)) : "");
+	}
+	else if (!is_string(status_type))
+		hint = psprintf("%s -- with what the column holds for them",
+						new_trigger_text(contacts, schema, trigger, numbers));
+	else
+		hint = psprintf("With the words that the column holds for them: %s",
+						new_trigger_text(contacts, schema, trigger, open));
+	find(findings, psprintf("%s.%s cannot hold %s and %s.", contacts->name, column_name(contacts, place),
+							cb_statuses[CB_ACTIVE].name, cb_statuses[CB_BLOCKED].name), hint);
+}
+
+/*
+ * Tables that inherit from that of contacts have its rows, but not its trigger.
+ */
+static void
+check_children(const Found *contacts, Oid schema, const char *const *labels, Findings *findings)
+{
+	List	   *arguments = trigger_arguments(contacts, labels);
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(contacts->table, AccessShareLock, NULL))
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
+		char	   *name = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
+
+		if (RelationGetRelid(rel) != contacts->table && !rel->rd_rel->relispartition &&
+			!cb_find_trigger(rel, cb_trigger_function(schema)))
+			find(findings, psprintf("%s inherits from %s, but not its trigger.", name, contacts->table_name),
+				 cb_create_trigger(CB_TRIGGER_NAME, name, schema, arguments));
+		relation_close(rel, NoLock);
 	}
 }
 
@@ -679,10 +909,15 @@ check_lifecycle(const Found *contacts, Oid schema, Findings *findings)
 	Oid			status_type = getBaseType(get_atttype(contacts->table, contacts->table_numbers[place]));
 	Relation	table = relation_open(contacts->table, NoLock);
 	const Trigger *trigger = cb_find_trigger(table, cb_trigger_function(schema));
-	Spelling	spelling = SPELLED_AS_IS;
+	bool		needs_trigger = false;
+	const char *remedy;
+	bool		is_missing;
+	const char *trouble = cb_trigger_trouble(contacts->table, schema, &remedy, &is_missing);
 	const char *labels[CB_NSTATUSES];
 	char	   *wanted = NULL;
 
+	if (trouble && !(is_missing && remedy[0] == '\0'))
+		find(findings, trouble, remedy);
 	if (trigger)
 	{
 		CbNames		names;
@@ -691,20 +926,25 @@ check_lifecycle(const Found *contacts, Oid schema, Findings *findings)
 		check_trigger(contacts, schema, trigger, &names, findings);
 		for (int status = 0; status < CB_NSTATUSES; status++)
 			labels[status] = cb_can_hold(status_type, names.labels[status]) ? names.labels[status] : NULL;
-		if (!labels[CB_ACTIVE] || !labels[CB_BLOCKED])
-			spelling = NSPELLINGS;
 	}
 	else
 	{
-		spelling = find_spelling(contacts, place, status_type);
+		Spelling	spelling = find_spelling(contacts, place, status_type);
+
+		/* the labels of an enum are clear, the words of a text are up to the user */
+		needs_trigger = spelling < NSPELLINGS && spelling != SPELLED_AS_IS && !type_is_enum(status_type);
 		spell_all(status_type, spelling < NSPELLINGS ? spelling : SPELLED_AS_IS, labels);
 		wanted = trigger_text(contacts, schema, labels);
 	}
-	/* the labels of an enum are clear, the words of a text are up to the user */
-	if (spelling == NSPELLINGS || (spelling != SPELLED_AS_IS && !type_is_enum(status_type)))
-		check_labels(contacts, schema, place, status_type, spelling, trigger, findings);
+	if (needs_trigger)
+		find(findings, psprintf("%s.%s cannot hold Active and Blocked so spelled.", contacts->name,
+								column_name(contacts, place)), "");
+	if (!labels[CB_ACTIVE] || !is_allowed(contacts, place, labels[CB_ACTIVE]) ||
+		!labels[CB_BLOCKED] || !is_allowed(contacts, place, labels[CB_BLOCKED]))
+		check_labels(contacts, schema, place, status_type, trigger, findings);
 	else
-		check_rows(contacts, schema, place, status_type, labels, trigger, findings);
+		check_rows(contacts, schema, place, status_type, labels, needs_trigger, trigger, findings);
+	check_children(contacts, schema, labels, findings);
 	relation_close(table, NoLock);
 	return wanted;
 }
@@ -729,6 +969,7 @@ check_view(Found *contacts, Findings *findings)
 		findings->is_foreign = true;
 		find(findings, psprintf("The table under %s belongs to another role.", contacts->name),
 			 psprintf("Let the owner of the table own %s and run set-up.", contacts->name));
+		contacts->table = InvalidOid;
 	}
 	else
 	{
@@ -751,7 +992,7 @@ check_relation(Oid schema, CbRelation number, Found *found, Findings *findings)
 {
 	char		kind = get_rel_relkind(found->relid);
 	bool		is_table = kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
-	bool		can_be_looked_into = true;
+	bool		has_status = true;
 
 	found->is_view = kind == RELKIND_VIEW || kind == RELKIND_MATVIEW;
 	if (!is_table && kind != RELKIND_VIEW &&
@@ -765,20 +1006,20 @@ check_relation(Oid schema, CbRelation number, Found *found, Findings *findings)
 		check_view(found, findings);
 	find_columns(found);
 	check_columns(found, findings);
-	/* without the right partition key there can be no such index */
-	if (OidIsValid(found->table) && found->info->columns[0].kind == CB_ID &&
-		(number != CB_CONTACTS || check_partitioning(found, findings)))
-		check_unique(found, findings);
 	for (int place = 0; place < found->info->ncolumns; place++)
 	{
 		bool		is_audited = number == CB_CONTACTS && cb_is_audited(&found->info->columns[place]);
 
 		if (found->numbers[place] == InvalidAttrNumber || !OidIsValid(found->table) ||
-			!check_type(found, place, findings) ||
-			(is_audited && !check_audited(found, place, findings)))
-			can_be_looked_into &= !is_audited;
+			(is_audited && !check_audited(found, place, findings)) ||
+			!check_type(found, place, findings))
+			has_status &= found->info->columns[place].kind != CB_STATUS;
 	}
-	if (number != CB_CONTACTS || !can_be_looked_into)
+	/* without the right partition key there can be no such index; the id has got its type when it is made */
+	if (OidIsValid(found->table) && found->info->columns[0].kind == CB_ID &&
+		(number != CB_CONTACTS || check_partitioning(found, findings)))
+		check_unique(found, findings);
+	if (number != CB_CONTACTS || !OidIsValid(found->table) || !has_status)
 		return NULL;
 	return check_lifecycle(found, schema, findings);
 }
@@ -808,7 +1049,8 @@ find_relations(Oid schema, Found *relations)
 		found->name = found->table_name = cb_qualified(schema, found->info->name);
 		found->relid = found->table = find_relation(schema, found->info, &is_foreign);
 		if (is_foreign)
-			appendStringInfo(detail, "%s belongs to another role.\n", found->name);
+			find(&findings, psprintf("%s belongs to another role.", found->name),
+				 findings.is_foreign ? "" : "Run set-up as a member of every role that owns one of the relations.");
 		else if (OidIsValid(found->relid))
 		{
 			char	   *text = check_relation(schema, i, found, &findings);
@@ -872,7 +1114,7 @@ reference_type(const Found *referenced)
  * may be a view or unlogged, or have another key, type or notion of equality.
  */
 static bool
-can_be_referenced(const Found *referenced)
+can_be_referenced(const Found *referenced, const Found *made, const CbColumn *column)
 {
 	Relation	rel = relation_open(referenced->table, NoLock);
 	Oid			type = TupleDescAttr(RelationGetDescr(rel), referenced->table_numbers[0] - 1)->atttypid;
@@ -884,7 +1126,7 @@ can_be_referenced(const Found *referenced)
 	relation_close(rel, NoLock);
 	if (!can_be)
 		ereport(NOTICE,
-				(errmsg("no foreign key refers to %s", referenced->table_name),
+				(errmsg("%s.%s has no foreign key to %s", made->name, column->name, referenced->name),
 				 errdetail("It takes a permanent table with a unique id of type text, uuid or an integer.")));
 	return can_be;
 }
@@ -918,7 +1160,7 @@ create_relation(Oid schema, CbRelation number, Found *relations)
 		appendStringInfo(&sql, "%s, ", column->not_null ? " NOT NULL" : "");
 		if (column->is_key)
 			appendStringInfo(&key, "%s%s", key.len > 0 ? ", " : "", column->name);
-		if (referenced && can_be_referenced(referenced))
+		if (referenced && can_be_referenced(referenced, made, column))
 		{
 			appendStringInfo(&sql, "FOREIGN KEY (%s) REFERENCES %s (%s), ", column->name,
 							 referenced->is_view ? referenced->table_name : cb_qualified(schema, referenced->info->name),
@@ -970,6 +1212,7 @@ indexed_column(const Found *contacts, Relation index)
 {
 	Bitmapset  *columns = NULL;
 	Bitmapset  *predicate = NULL;
+	int			whole_row = InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber;
 
 	for (int i = 0; i < index->rd_index->indnatts; i++)
 		columns = bms_add_member(columns, index->rd_index->indkey.values[i]);
@@ -982,7 +1225,8 @@ indexed_column(const Found *contacts, Relation index)
 
 		if ((column->kind == CB_STATUS || column->kind == CB_EVENT) && number != InvalidAttrNumber &&
 			(bms_is_member(number, columns) ||
-			 bms_is_member(number - FirstLowInvalidHeapAttributeNumber, predicate)))
+			 bms_is_member(number - FirstLowInvalidHeapAttributeNumber, predicate) ||
+			 bms_is_member(whole_row, predicate)))
 			return column->name;
 	}
 	return "";

@@ -335,33 +335,27 @@ plan_by_key(PlanEntry *entry)
 {
 	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan", "jit"};
 	int			nest_level = NewGUCNestLevel();
-	CachedPlan *plan;
+	CachedPlan *plan = NULL;
 
 	for (size_t i = 0; i < lengthof(off); i++)
 		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
-	plan = SPI_plan_get_cached_plan(entry->plan);
-	if (!plan)
-		elog(ERROR, "SPI_plan_get_cached_plan failed");
-	entry->planned = plan->generation;
-	ReleaseCachedPlan(plan, CurrentResourceOwner);
-	AtEOXact_GUC(true, nest_level);
-}
-
-/* The same, while the entry stays: a function that the planner runs may call us, too. */
-static void
-plan_in_use(PlanEntry *entry)
-{
+	/* a function that the planner runs may call us, too */
 	entry->uses++;
 	PG_TRY();
 	{
-		plan_by_key(entry);
+		plan = SPI_plan_get_cached_plan(entry->plan);
 	}
 	PG_FINALLY();
 	{
 		entry->uses--;
 	}
 	PG_END_TRY();
+	if (!plan)
+		elog(ERROR, "SPI_plan_get_cached_plan failed");
+	entry->planned = plan->generation;
+	ReleaseCachedPlan(plan, CurrentResourceOwner);
+	AtEOXact_GUC(true, nest_level);
 }
 
 /*
@@ -413,7 +407,7 @@ get_plan(const CbCall *call, CbRelation relation, CbAction action, CbStatus to)
 	if (entry)
 		free_plan(entry);
 	entry = prepare(call->schema, &key);
-	plan_in_use(entry);
+	plan_by_key(entry);
 	return entry;
 }
 
@@ -516,7 +510,7 @@ check_keys(const CbRows *rows)
 static void
 execute(PlanEntry *entry, const SPIExecuteOptions *options)
 {
-	int			rc;
+	int			rc = 0;
 
 	entry->uses++;
 	PG_TRY();
@@ -638,11 +632,14 @@ cb_prepare_all(const CbCall *call)
 int
 cb_compare(Datum a, Datum b)
 {
-	text	   *x = DatumGetTextPP(a);
-	text	   *y = DatumGetTextPP(b);
+	const void *x = DatumGetPointer(a);
+	const void *y = DatumGetPointer(b);
 	int			x_length = VARSIZE_ANY_EXHDR(x);
 	int			y_length = VARSIZE_ANY_EXHDR(y);
-	int			result = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(x_length, y_length));
+	int			result;
 
+	Assert(!VARATT_IS_EXTERNAL(x) && !VARATT_IS_COMPRESSED(x));
+	Assert(!VARATT_IS_EXTERNAL(y) && !VARATT_IS_COMPRESSED(y));
+	result = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(x_length, y_length));
 	return result != 0 ? result : x_length - y_length;
 }

@@ -48,7 +48,7 @@ cb_is_audited(const CbColumn *column)
 }
 
 /* Raise 55000 for an argument of the audit trigger, and say what there can be. */
-static void
+pg_noreturn static void
 bad_argument(const Trigger *trigger, const char *argument, const char *what)
 {
 	StringInfoData allowed;
@@ -153,17 +153,6 @@ cb_trigger_function(Oid schema)
 						   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
 }
 
-const Trigger *
-cb_find_trigger(Relation rel, Oid function)
-{
-	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
-	{
-		if (rel->trigdesc->triggers[i].tgfoid == function)
-			return &rel->trigdesc->triggers[i];
-	}
-	return NULL;
-}
-
 /*
  * The place of a column.  The search starts at *next, and leaves there the
  * place behind: columns mostly follow each other as they are asked for.
@@ -194,7 +183,7 @@ find_column(Relation rel, const Trigger *trigger, const char *name, int *next)
 					 errmsg("column \"%s\" of relation \"%s\" does not exist",
 							name, RelationGetRelationName(rel)),
 					 errdetail("Argument \"%s\" of trigger \"%s\" names it.", trigger->tgargs[i], trigger->tgname),
-					 errhint("Drop the trigger and create it again with the column's name of now.")));
+					 errhint("contact_block_setup() tells how to create it with the column's name of now.")));
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -243,19 +232,34 @@ cb_look_up_columns(Relation rel, const Trigger *trigger)
 	return columns;
 }
 
+static char *
+value_string(Oid type, Datum value)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
 char *
 cb_column_string(TupleDesc desc, int column, const Datum *values, const bool *isnull)
 {
 	Oid			type = TupleDescAttr(desc, column)->atttypid;
-	Oid			output;
-	bool		is_varlena;
 
 	if (isnull[column])
 		return NULL;
-	if (type == TEXTOID)
-		return TextDatumGetCString(values[column]);
-	getTypeOutputInfo(type, &output, &is_varlena);
-	return OidOutputFunctionCall(output, values[column]);
+	return type == TEXTOID ? TextDatumGetCString(values[column]) : value_string(type, values[column]);
+}
+
+Datum
+cb_column_text(TupleDesc desc, int column, const Datum *values)
+{
+	Oid			type = TupleDescAttr(desc, column)->atttypid;
+
+	if (type == TEXTOID || type == VARCHAROID)
+		return PointerGetDatum(DatumGetTextPP(values[column]));
+	return CStringGetTextDatum(value_string(type, values[column]));
 }
 
 CbStatus
@@ -307,24 +311,55 @@ has_shape(const Trigger *trigger)
 		!TRIGGER_FOR_DELETE(trigger->tgtype) && trigger->tgnattr == 0 && trigger->tgqual == NULL;
 }
 
-/* The same of one table, without its partitions. */
+const Trigger *
+cb_find_trigger(Relation rel, Oid function)
+{
+	const Trigger *found = NULL;
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgfoid == function && (!found || (has_shape(trigger) && !has_shape(found))))
+			found = trigger;
+	}
+	return found;
+}
+
+char *
+cb_create_trigger(const char *name, const char *table, Oid schema, const List *arguments)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s(",
+					 quote_identifier(name), table, cb_qualified(schema, "contact_audit"));
+	foreach(lc, arguments)
+		appendStringInfo(&sql, "%s%s", lc == list_head(arguments) ? "" : ", ", quote_literal_cstr((char *) lfirst(lc)));
+	appendStringInfoString(&sql, ");");
+	return sql.data;
+}
+
+/* What is wrong with the trigger of one table, without its partitions. */
 static const char *
 trouble_of_table(Relation rel, Oid function, Oid schema, const char **remedy)
 {
 	char	   *table = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
-	char	   *setup = psprintf("SELECT %s();", cb_qualified(schema, "contact_block_setup"));
 	const Trigger *trigger = cb_find_trigger(rel, function);
+	List	   *arguments = NIL;
 	const char *name;
 
+	*remedy = "";
 	if (!trigger)
-	{
-		*remedy = setup;
 		return psprintf("There is no audit trigger on %s.", table);
-	}
 	name = quote_identifier(trigger->tgname);
 	if (!has_shape(trigger))
 	{
-		*remedy = psprintf("DROP TRIGGER %s ON %s; %s", name, table, setup);
+		for (int i = 0; i < trigger->tgnargs; i++)
+			arguments = lappend(arguments, trigger->tgargs[i]);
+		*remedy = psprintf("DROP TRIGGER %s ON %s; %s", name, table,
+						   cb_create_trigger(trigger->tgname, table, schema, arguments));
 		return psprintf("Trigger %s on %s is of another shape than BEFORE INSERT OR UPDATE FOR EACH ROW, without columns and condition.",
 						name, table);
 	}
@@ -333,46 +368,57 @@ trouble_of_table(Relation rel, Oid function, Oid schema, const char **remedy)
 		return psprintf("Trigger %s on %s is disabled.", name, table);
 	if (trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA)
 		return psprintf("Trigger %s on %s fires on replicas only.", name, table);
-	if (trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN && SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
-	{
-		*remedy = "RESET session_replication_role;";
-		return "session_replication_role is \"replica\", so that triggers do not fire.";
-	}
 	return NULL;
 }
 
+/* Append what to run so that the table, or a partition, can get the trigger. */
+static void
+append_obstacle(StringInfo sql, Relation rel, Oid function)
+{
+	char	   *table = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+		const char *space = sql->len > 0 ? " " : "";
+
+		/* it goes with the one that it comes from */
+		if (trigger->tgisclone)
+			continue;
+		if (trigger->tgfoid == function)
+			appendStringInfo(sql, "%sDROP TRIGGER %s ON %s;", space, quote_identifier(trigger->tgname), table);
+		else if (strcmp(trigger->tgname, CB_TRIGGER_NAME) == 0)
+			appendStringInfo(sql, "%sALTER TRIGGER %s ON %s RENAME TO own_contact_audit;", space, CB_TRIGGER_NAME, table);
+	}
+}
+
 const char *
-cb_trigger_trouble(Oid relid, Oid schema, const char **remedy)
+cb_trigger_trouble(Oid relid, Oid schema, const char **remedy, bool *is_missing)
 {
 	Oid			function = cb_trigger_function(schema);
 	const char *trouble = NULL;
+	StringInfoData obstacles;
 	ListCell   *lc;
 
+	*is_missing = false;
+	initStringInfo(&obstacles);
+	/* the table itself comes first */
 	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
 	{
 		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
-		bool		is_partition = rel->rd_rel->relispartition && RelationGetRelid(rel) != relid;
+		bool		gets_trigger = rel->rd_rel->relispartition || RelationGetRelid(rel) == relid;
 
-		if (RelationGetRelid(rel) == relid || is_partition)
-		{
-			const char *part_remedy;
-			const char *found = trouble_of_table(rel, function, schema, &part_remedy);
-
-			if (found && !trouble)
-			{
-				trouble = found;
-				*remedy = part_remedy;
-			}
-			else if (!found && trouble && is_partition)
-			{
-				/* with a trigger of its own already the partition would not get that of the table */
-				*remedy = psprintf("DROP TRIGGER %s ON %s; %s",
-								   quote_identifier(cb_find_trigger(rel, function)->tgname),
-								   cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel)), *remedy);
-			}
-		}
+		if (RelationGetRelid(rel) == relid)
+			*is_missing = cb_find_trigger(rel, function) == NULL;
+		/* a child that is no partition has one of its own, or none */
+		if (!trouble && (gets_trigger || cb_find_trigger(rel, function)))
+			trouble = trouble_of_table(rel, function, schema, remedy);
+		if (*is_missing && gets_trigger)
+			append_obstacle(&obstacles, rel, function);
 		relation_close(rel, NoLock);
 	}
+	if (*is_missing)
+		*remedy = obstacles.data;
 	return trouble;
 }
 

@@ -59,6 +59,9 @@ extern CbAuditedColumns *cb_look_up_columns(Relation rel, const Trigger *trigger
 /* A column's value as a string, whatever its type is by now; NULL for null. */
 extern char *cb_column_string(TupleDesc desc, int column, const Datum *values, const bool *isnull);
 
+/* The same as a text, neither compressed nor out of line, for a value that is not null; maybe the value itself. */
+extern Datum cb_column_text(TupleDesc desc, int column, const Datum *values);
+
 /* The status that the table's word stands for, CB_NO_STATUS if for none or NULL. */
 extern CbStatus cb_find_word(const CbNames *names, const char *word);
 
@@ -78,14 +81,19 @@ extern bool cb_is_audited(const CbColumn *column);
 /* The function contact_audit() in the schema. */
 extern Oid	cb_trigger_function(Oid schema);
 
-/* The audit trigger of a table, whatever its name and shape; NULL if there is none. */
+/* The audit trigger of a table, whatever its name and, if need be, shape; NULL if there is none. */
 extern const Trigger *cb_find_trigger(Relation rel, Oid function);
+
+/* The CREATE TRIGGER for a table, whose name is qualified, with arguments. */
+extern char *cb_create_trigger(const char *name, const char *table, Oid schema, const List *arguments);
 
 /*
  * Why the audit trigger does not fire on the table, or on a partition of it,
- * and what to do about that; NULL if it does.  The table is locked.
+ * and what to run; NULL if it does, where triggers do.  What to run for a
+ * trigger that is missing is what keeps set-up from making it, "" if nothing
+ * does.  The table is locked.
  */
-extern const char *cb_trigger_trouble(Oid relid, Oid schema, const char **remedy);
+extern const char *cb_trigger_trouble(Oid relid, Oid schema, const char **remedy, bool *is_missing);
 
 /* Raise 39P01 unless the function was called by a trigger of the shape that it is for. */
 extern void cb_check_protocol(FunctionCallInfo fcinfo, const char *name, bool is_after);

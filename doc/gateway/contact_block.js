@@ -8,27 +8,77 @@
  * JSON string. It never becomes a part of another path.
  */
 
-const PATH = /^\/public\/v1\/notifications\/contacts\/([^\/?#]+)(\/block|\/unblock|)(?:\?.*)?$/;
-
-/* What follows the id, the method, and the function that is called. */
-const ROUTES = {
-    '': { GET: 'contact_document', HEAD: 'contact_document', DELETE: 'contact_delete' },
-    '/block': { POST: 'contact_block' },
-    '/unblock': { POST: 'contact_unblock' }
-};
+/*
+ * The paths and, by method, what is done there. Of a call: the function, the
+ * parameters (from the request and what the path has in parentheses), and how
+ * its success is answered. A path may fit several of them, which then share
+ * its methods.
+ */
+const ROUTES = [
+    {
+        path: /^\/public\/v1\/notifications\/contacts\/block$/,
+        methods: {
+            POST: { call: 'contacts_block', parameters: ids_and_reason_of, answer: send_outcomes, changes: true }
+        }
+    },
+    {
+        path: /^\/public\/v1\/notifications\/contacts\/unblock$/,
+        methods: {
+            POST: { call: 'contacts_unblock', parameters: ids_of, answer: send_outcomes, changes: true }
+        }
+    },
+    {
+        path: /^\/public\/v1\/notifications\/contacts\/([^\/#]+)$/,
+        methods: {
+            GET: { call: 'contact_document', parameters: id_of, answer: send_document },
+            HEAD: { call: 'contact_document', parameters: id_of, answer: send_document },
+            DELETE: { call: 'contact_delete', parameters: id_of, answer: send_nothing, changes: true }
+        }
+    },
+    {
+        path: /^\/public\/v1\/notifications\/contacts\/([^\/#]+)\/block$/,
+        methods: {
+            POST: { call: 'contact_block', parameters: id_and_reason_of, answer: send_document, changes: true }
+        }
+    },
+    {
+        path: /^\/public\/v1\/notifications\/contacts\/([^\/#]+)\/unblock$/,
+        methods: {
+            POST: { call: 'contact_unblock', parameters: id_of, answer: send_document, changes: true }
+        }
+    },
+    {
+        // nginx sends these files, and asks here for their methods only
+        path: /^\/public\/v1\/notifications\/(?:openapi\.yaml|contact\.schema\.json)$/,
+        methods: { GET: undefined, HEAD: undefined }
+    }
+];
 
 const TITLES = {
     400: 'Bad Request',
     401: 'Unauthorized',
+    402: 'Payment Required',
     403: 'Forbidden',
     404: 'Not Found',
     405: 'Method Not Allowed',
+    406: 'Not Acceptable',
     408: 'Request Timeout',
     409: 'Conflict',
+    410: 'Gone',
     411: 'Length Required',
+    412: 'Precondition Failed',
     413: 'Content Too Large',
     414: 'URI Too Long',
+    415: 'Unsupported Media Type',
+    416: 'Range Not Satisfiable',
+    421: 'Misdirected Request',
+    422: 'Unprocessable Content',
+    423: 'Locked',
+    424: 'Failed Dependency',
+    428: 'Precondition Required',
+    429: 'Too Many Requests',
     431: 'Request Header Fields Too Large',
+    451: 'Unavailable For Legal Reasons',
     500: 'Internal Server Error',
     501: 'Not Implemented',
     502: 'Bad Gateway',
@@ -47,8 +97,10 @@ const DETAILS = {
     408: 'The request did not arrive in time.',
     409: 'The state of the contact does not permit this.',
     411: 'The length of the request body is missing.',
+    412: 'The contact does not meet the condition of the request. It was not carried out.',
     413: 'The request body is too large.',
     414: 'The path is too long.',
+    429: 'There are too many requests.',
     431: 'The request header is too large.',
     500: 'The request failed.',
     501: 'The request uses something that is not supported.',
@@ -59,167 +111,328 @@ const DETAILS = {
 };
 
 /*
- * Errors whose text is written for callers: SQLSTATEs that contact_block
- * raises, with the HTTP status that belongs to them. The text of any other
- * error may name tables, columns or values and is not passed on.
+ * What contact_block itself tells callers, by SQLSTATE and message, which are
+ * constant; the SQLSTATE alone tells nothing, since a trigger of the user's
+ * can raise the same one with a text that names tables or values. Without a
+ * detail here the error's own is passed on.
  */
-const OWN_ERRORS = { '22004': 400, '22023': 400, 'PT404': 404, 'PT409': 409 };
+const OWN_ERRORS = {
+    'PT404 contact not found': { status: 404 },
+    'PT409 the contact\'s status does not allow this': { status: 409 },
+    '22023 request.jwt.claims is not a JSON object': {
+        status: 401,
+        detail: 'PostgreSQL cannot read the claims of the token. A \\u0000 in one of them is a reason.'
+    },
+    '22023 no actor is set': {
+        status: 401,
+        detail: 'The token does not say who acts: its claim for that is missing or empty.'
+    },
+    '22023 the actor\'s claim in request.jwt.claims is not a string': {
+        status: 401,
+        detail: 'The token does not say who acts: its claim for that is neither a string nor a number.'
+    },
+    '22023 the actor does not fit the column that it is stored in': {
+        status: 401,
+        detail: 'The token\'s claim that says who acts is none of the ids that are used here.'
+    }
+};
+
+/* What became of one contact of many, by the SQLSTATE in its row. */
+const OUTCOMES = {
+    '00000': { status: 200 },
+    '22004': { status: 400, detail: 'The id is missing.' },
+    '22023': { status: 400, detail: 'The id is empty.' },
+    '42501': { status: 403, detail: 'The token does not permit this.' },
+    'PT404': { status: 404, detail: 'There is no such contact.' },
+    'PT409': { status: 409, detail: 'The status of the contact does not permit this.' },
+    '55P03': { status: 503, detail: 'The contact was not changed, since somebody else is at it. Try again.' }
+};
+
+/* The most ids that one call may have. */
+const MOST = 1000;
+
+/* Throws what the caller is answered instead. */
+function refuse(status, detail) {
+    throw { status: status, detail: detail };
+}
 
 function send_problem(r, status, detail) {
     r.headersOut['Content-Type'] = 'application/problem+json';
+    if (status == 401 && !r.headersOut['WWW-Authenticate']) {
+        r.headersOut['WWW-Authenticate'] = 'Bearer';
+    }
+    if (status == 405) {
+        r.headersOut['Allow'] = allowed_methods(r).join(', ');
+    }
     r.return(status, JSON.stringify({
         type: 'about:blank',
         title: TITLES[status] || 'Error',
         status: status,
         detail: detail || DETAILS[status] || 'The request was refused.'
-    }));
+    }) + '\n');
 }
 
-/* The methods of the path that was asked for, none when there is no such path. */
-function allowed_methods(r) {
-    const match = PATH.exec(r.variables.request_uri || '');
+/* The routes of the path that was asked for. */
+function routes_of(r) {
+    const path = r.variables.request_uri.split('?')[0];
 
-    return match ? Object.keys(ROUTES[match[2]]) : [];
+    return ROUTES.filter(route => route.path.test(path));
+}
+
+function allowed_methods(r) {
+    return routes_of(r).reduce((all, route) => all.concat(Object.keys(route.methods)), []);
 }
 
 /* An error that nginx itself found: where error_page leads. */
 function problem(r) {
-    const status = Number(r.variables.status);
-    const methods = allowed_methods(r);
+    send_problem(r, Number(r.variables.status));
+}
 
-    if (status == 405 && methods.length > 0) {
-        r.headersOut['Allow'] = methods.join(', ');
+/* The parameters of a call that takes an id, which is what the path has. */
+function id_of(r, segment) {
+    try {
+        if (!/^[\x21-\x7e]+$/.test(segment)) {
+            throw new Error();
+        }
+        return { id: decodeURIComponent(segment) };
+    } catch (e) {
+        refuse(400, 'The id in the path is not percent-encoded UTF-8.');
     }
-    send_problem(r, status);
+}
+
+/* The request's body as a JSON object; an empty one when there is none. */
+function object_of(r) {
+    let body = {};
+
+    if (r.requestBuffer && r.requestBuffer.length > 0) {
+        try {
+            body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(r.requestBuffer));
+        } catch (e) {
+            refuse(400, 'The body is not valid JSON.');
+        }
+    }
+    if (!is_object(body)) {
+        refuse(400, 'The body is not a JSON object.');
+    }
+    return body;
+}
+
+/* Add the reason that is in the body, if there is one, to the parameters. */
+function add_reason(parameters, body) {
+    const reason = body.reason ?? body.blockedReason ?? null;
+
+    if (reason !== null) {
+        if (typeof reason != 'string') {
+            refuse(400, 'The reason is not a string.');
+        }
+        if (reason.includes('\0')) {
+            refuse(400, 'The reason contains U+0000.');
+        }
+        parameters.reason = reason;
+    }
+    return parameters;
+}
+
+function id_and_reason_of(r, segment) {
+    return add_reason(id_of(r, segment), object_of(r));
+}
+
+/* The parameters of a call that takes many ids, which are in the body. */
+function ids_of(r) {
+    const ids = object_of(r).ids;
+
+    if (!Array.isArray(ids) || !ids.every(id => typeof id == 'string' && !id.includes('\0'))) {
+        refuse(400, 'The ids are not an array of strings without U+0000.');
+    }
+    if (ids.length > MOST) {
+        refuse(400, 'There are more than ' + MOST + ' ids.');
+    }
+    return { ids: ids };
+}
+
+function ids_and_reason_of(r) {
+    return add_reason(ids_of(r), object_of(r));
+}
+
+function is_object(value) {
+    return typeof value == 'object' && value !== null && !Array.isArray(value);
 }
 
 /*
- * The reason in the body of a block: a string, or null when there is none.
- * Throws an Error whose message is for the caller.
+ * Refuse what depends on a state that cannot be (RFC 9110, 13.1). No contact
+ * has an entity tag, so none matches; nor a date, so conditions on dates are to
+ * be ignored; that there is such a contact is found out by the call.
  */
-function reason_of(r) {
-    let body = null;
+function check_conditions(r, changes) {
+    const match = r.headersIn['If-Match'];
 
-    if (!r.requestBuffer || r.requestBuffer.length == 0) {
-        return null;
+    if (match !== undefined && match != '*' || changes && r.headersIn['If-None-Match'] == '*') {
+        refuse(412);
     }
-    try {
-        body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(r.requestBuffer));
-    } catch (e) {
-        throw new Error('The body is not valid JSON.');
-    }
-    if (typeof body != 'object' || body === null || Array.isArray(body)) {
-        throw new Error('The body is not a JSON object.');
-    }
-
-    const reason = body.reason ?? body.blockedReason ?? null;
-    if (reason !== null && typeof reason != 'string') {
-        throw new Error('The reason is not a string.');
-    }
-    return reason;
 }
 
-/* Answer what PostgREST did not answer with 200. */
-function send_error(r, reply) {
-    let error = {};
+/*
+ * nginx would test the conditions once more, when an answer with status 200
+ * leaves, and knows neither that the call has been made nor what is to be
+ * ignored. So a success leaves njs with this status, and gets its own when that
+ * filter has let it pass.
+ */
+const PASSED = 299;
 
-    try {
-        error = JSON.parse(reply.responseText) || {};
-    } catch (e) {
-        // not PostgREST's, or cut off
+function header_filter(r) {
+    if (r.status == PASSED) {
+        r.status = 200;
     }
+}
 
-    if (OWN_ERRORS[error.code] == reply.status) {
-        send_problem(r, reply.status, error.details || error.message);
+/* What PostgREST answered as JSON; undefined when nginx got a part of it only. */
+function parsed(reply) {
+    try {
+        return JSON.parse(reply.responseText);
+    } catch (e) {
+        return undefined;
+    }
+}
+
+function send_no_answer(r) {
+    r.error('PostgREST\'s answer is not what was asked for, or was cut off');
+    send_problem(r, 502);
+}
+
+/* How a success is answered. */
+function send_document(r, reply) {
+    if (!is_object(parsed(reply))) {
+        send_no_answer(r);
+    } else if (r.headersIn['If-None-Match'] == '*') {
+        r.return(304);
+    } else {
+        r.headersOut['Content-Type'] = 'application/json';
+        r.return(PASSED, Buffer.concat([reply.responseBuffer, Buffer.from('\n')]));
+    }
+}
+
+function send_outcomes(r, reply) {
+    const rows = parsed(reply);
+
+    if (!Array.isArray(rows)) {
+        send_no_answer(r);
         return;
     }
-    switch (reply.status) {
-    case 401:
+    r.headersOut['Content-Type'] = 'application/json';
+    r.return(PASSED, JSON.stringify(rows.map(row => {
+        const outcome = OUTCOMES[row.code] || { status: 500, detail: DETAILS[500] };
+
+        return {
+            id: row.id,
+            status: outcome.status,
+            contactStatus: row.status,
+            changed: row.changed,
+            detail: outcome.detail
+        };
+    })) + '\n');
+}
+
+function send_nothing(r) {
+    r.return(204);
+}
+
+/* PostgREST may give an error any status, also that of a success. */
+function is_success(reply) {
+    return reply.status >= 200 && reply.status < 300 &&
+        !/;\s*error=/.test(reply.headersOut['Proxy-Status'] || '');
+}
+
+/*
+ * The status of an error that is not contact_block's own. What is no fault of
+ * the caller's is 5xx, whatever PostgREST makes of it: a 404, for instance,
+ * means that the function or a table is not there.
+ */
+function status_of(reply, code) {
+    switch (code) {
+    case '':                    // the connection to PostgreSQL broke in the middle
+        return 502;
+    case '42501':
+        return reply.status == 401 ? 401 : 403;
+    case '55P03':               // lock_timeout
+    case '57014':               // statement_timeout
+        return 504;
+    }
+    if (reply.status == 401 || [502, 503, 504].includes(reply.status)) {
+        return reply.status;
+    }
+    // RAISE in a trigger of the user's, with SQLSTATE PT4xx or PGRST; by the
+    // latter the code is free
+    if (reply.status >= 400 && reply.status < 500 && code !== undefined &&
+        (code == 'PT' + reply.status || !/^([0-9A-Z]{5}|PGRST\d+)$/.test(code))) {
+        return reply.status;
+    }
+    return 500;
+}
+
+/* Answer what is no success. */
+function send_error(r, reply) {
+    // without a code it is not PostgREST's, or was cut off
+    const error = parsed(reply) || {};
+
+    const own = OWN_ERRORS[error.code + ' ' + error.message];
+    if (own) {
+        send_problem(r, own.status, own.detail || error.details);
+        return;
+    }
+
+    const status = status_of(reply, error.code);
+    let detail;
+
+    if (status == 401) {
         r.headersOut['WWW-Authenticate'] = reply.headersOut['WWW-Authenticate'] || 'Bearer';
         // PGRST3xx is about the token: that it has expired, for instance
-        send_problem(r, 401, /^PGRST3/.test(error.code) ? error.message : undefined);
-        return;
-    case 400:
-    case 403:
-    case 409:
-        send_problem(r, reply.status);
-        return;
+        detail = /^PGRST3/.test(error.code) ? error.message : undefined;
+    } else if (status == 504 && error.code !== undefined) {
+        detail = 'The request took too long. It was not carried out.';
     }
-
-    // The rest is no fault of the caller's: also a 404 that does not come from
-    // contact_block, which means that the function or a table is not there.
-    r.error('PostgREST answered ' + reply.status + ' ' +
-            JSON.stringify({ code: error.code, message: error.message }));
-    if (reply.status == 503 && reply.headersOut['Retry-After']) {
+    if (status >= 500) {
+        r.error('PostgREST answered ' + reply.status + ' ' +
+                JSON.stringify({ code: error.code, message: error.message }));
+    }
+    // PostgREST's own is always 0, which would have callers come back at once
+    if (Number(reply.headersOut['Retry-After']) > 0) {
         r.headersOut['Retry-After'] = reply.headersOut['Retry-After'];
     }
-    send_problem(r, [502, 503, 504].includes(reply.status) ? reply.status : 500);
-}
-
-/* Is this the whole of a document? nginx tells njs nothing about a cut one. */
-function is_whole(text) {
-    try {
-        JSON.parse(text);
-        return true;
-    } catch (e) {
-        return false;
-    }
+    send_problem(r, status, detail);
 }
 
 /* Every request. */
 async function handle(r) {
-    const match = PATH.exec(r.variables.request_uri);
-    const parameters = {};
+    const routes = routes_of(r);
+    const route = routes.find(route => route.methods[r.method]);
 
-    if (!match) {
-        send_problem(r, 404);
+    if (!route) {
+        send_problem(r, routes.length == 0 ? 404 : 405);
         return;
     }
 
-    const name = ROUTES[match[2]][r.method];
-    if (!name) {
-        r.headersOut['Allow'] = allowed_methods(r).join(', ');
-        send_problem(r, 405);
-        return;
-    }
+    const method = route.methods[r.method];
+    let parameters;
 
     try {
-        if (!/^[\x21-\x7e]+$/.test(match[1])) {
-            throw new Error();
+        parameters = method.parameters(r, route.path.exec(r.variables.request_uri.split('?')[0])[1]);
+        check_conditions(r, method.changes);
+    } catch (refused) {
+        if (!refused.status) {
+            throw refused;
         }
-        parameters.id = decodeURIComponent(match[1]);
-    } catch (e) {
-        send_problem(r, 400, 'The id in the path is not percent-encoded UTF-8.');
+        send_problem(r, refused.status, refused.detail);
         return;
     }
 
-    if (match[2] == '/block') {
-        try {
-            const reason = reason_of(r);
-
-            if (reason !== null) {
-                parameters.reason = reason;
-            }
-        } catch (e) {
-            send_problem(r, 400, e.message);
-            return;
-        }
-    }
-
-    const reply = await r.subrequest('/_postgrest/rpc/' + name,
+    const reply = await r.subrequest('/_postgrest/rpc/' + method.call,
                                      { method: 'POST', body: JSON.stringify(parameters) });
 
-    if (reply.status != 200) {
-        send_error(r, reply);
-    } else if (r.method == 'DELETE') {
-        r.return(204);
-    } else if (!is_whole(reply.responseText)) {
-        r.error('PostgREST\'s answer is not JSON or was cut off');
-        send_problem(r, 502);
+    if (is_success(reply)) {
+        method.answer(r, reply);
     } else {
-        r.headersOut['Content-Type'] = 'application/json';
-        r.return(200, reply.responseBuffer);
+        send_error(r, reply);
     }
 }
 
-export default { handle, problem };
+export default { handle, header_filter, problem };

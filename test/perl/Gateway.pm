@@ -17,12 +17,21 @@ use PostgreSQL::Test::Utils;
 
 our @EXPORT_OK = qw(
   $BASE find_program nginx_programs start_nginx stop_nginx set_up_database
-  http exchange slurp spew
+  http exchange serve answer error_answer recorded described npm_packages slurp
+  spew
 );
 
 # The folder of the sources, and the path of the contacts.
 our $SOURCE = File::Spec->rel2abs("$FindBin::RealBin/../..");
 our $BASE = '/public/v1/notifications/contacts';
+
+# What PostgREST answered, by the name of the case.
+sub recorded
+{
+	my %cases = map { $_->{case} => $_ }
+	  map { decode_json($_) } split /\n/, slurp("$SOURCE/test/gateway/recorded.jsonl");
+	return %cases;
+}
 
 # How long something may take before the test counts as stuck.
 my $TIMEOUT = $PostgreSQL::Test::Utils::timeout_default || 180;
@@ -58,6 +67,34 @@ sub find_program
 	return undef;
 }
 
+# The packages of test/gateway/package-lock.json, once for all tests of a run.
+# Returns why they cannot be had here, undef when they can; node's path, and the
+# folder that has them in its node_modules.
+sub npm_packages
+{
+	my $node = find_program('node');
+	my $npm = find_program('npm');
+	return 'node and npm are not installed (Debian: nodejs, npm)'
+	  unless $node && $npm;
+	my $folder = "$PostgreSQL::Test::Utils::tmp_check/npm";
+	my $output = '';
+
+	return (undef, $node, $folder) if -e "$folder/node_modules/.package-lock.json";
+	IPC::Run::run([ $npm, 'view', 'typescript', 'name', '--fetch-retries=0' ],
+		'<' => \undef, '>&' => \$output)
+	  or return 'npm does not reach its registry';
+
+	mkdir $folder;
+	spew("$folder/$_", slurp("$SOURCE/test/gateway/$_"))
+	  foreach 'package.json', 'package-lock.json';
+	IPC::Run::run(
+		[ $npm, 'ci', '--prefix', $folder, '--ignore-scripts', '--no-audit', '--no-fund' ],
+		'<' => \undef,
+		'>&' => \$output)
+	  or die "npm ci: $output";
+	return (undef, $node, $folder);
+}
+
 # Why nginx cannot be used, undef when it can; its path and that of njs.
 sub nginx_programs
 {
@@ -71,19 +108,28 @@ sub nginx_programs
 }
 
 # Run doc/gateway's configuration, with other ports and, where that is asked
-# for, other values. Returns nginx's port and the path of its error log.
+# for, other values; "uncomment" is a pattern for what is to be made of
+# comments. Returns nginx's port and the path of its error log.
 sub start_nginx
 {
 	my ($upstream_port, %settings) = @_;
+	my $uncomment = delete $settings{uncomment};
 	my ($problem, $nginx, $njs) = nginx_programs();
 	die $problem if $problem;
 	my $folder = PostgreSQL::Test::Utils::tempdir();
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
 	my $config = slurp("$SOURCE/doc/gateway/contact_block.conf");
 
+	if ($uncomment)
+	{
+		$config =~ s/^(\s*)# ($uncomment)/$1$2/mg
+		  or die "the configuration has no comment like $uncomment";
+	}
+
 	my %changes = (
 		'listen 127.0.0.1:8080;' => "listen 127.0.0.1:$port;",
-		'server 127.0.0.1:3000;' => "server 127.0.0.1:$upstream_port;");
+		'server 127.0.0.1:3000;' => "server 127.0.0.1:$upstream_port;",
+		'alias /var/www/contact_block/$1;' => "alias $folder/\$1;");
 	foreach my $setting (keys %settings)
 	{
 		my ($line) = $config =~ /^\s*(\Q$setting\E .*;)$/m
@@ -97,8 +143,8 @@ sub start_nginx
 	}
 
 	spew("$folder/contact_block.conf", $config);
-	spew("$folder/contact_block.js",
-		slurp("$SOURCE/doc/gateway/contact_block.js"));
+	spew("$folder/$_", slurp("$SOURCE/doc/gateway/$_"))
+	  foreach 'contact_block.js', 'openapi.yaml', 'contact.schema.json';
 	# what Debian's nginx.conf does around it, without root's folders
 	spew("$folder/nginx.conf", <<"END");
 load_module $njs;
@@ -159,6 +205,29 @@ END
 		],
 		'roles.sql runs');
 	return;
+}
+
+# An answer of PostgREST's, as bytes.
+sub answer
+{
+	my ($status, $body, @headers) = @_;
+	return join("\r\n",
+		"HTTP/1.1 $status",
+		'Server: postgrest/14.17',
+		'Content-Type: application/json; charset=utf-8',
+		'Content-Length: ' . length($body),
+		'Connection: close', @headers, '', $body);
+}
+
+sub error_answer
+{
+	my ($status, $code, $message, $details, @headers) = @_;
+	return answer(
+		$status,
+		encode_json(
+			{ code => $code, message => $message, details => $details, hint => undef }
+		),
+		"Proxy-Status: PostgREST; error=$code", @headers);
 }
 
 # A request as bytes, from method, path, headers and body.
@@ -249,26 +318,77 @@ sub exchange
 	{
 		my @ready = $select->can_read($TIMEOUT) or die 'timed out';
 		last if grep { $_ == $client } @ready;
-		$upstream = $listener->accept or die "accept: $!";
-		$received = '';
-		while (1)
-		{
-			my ($head, $body) = split /\r\n\r\n/, $received, 2;
-			last
-			  if defined $body
-			  && length($body) >= ($head =~ /^Content-Length: (\d+)/mi ? $1 : 0);
-			read_some($upstream, \$received)
-			  or die 'the proxy sent half a request';
-		}
-		if (defined $answer)
-		{
-			print $upstream $answer;
-			close $upstream;
-		}
+		($received, $upstream) = serve($listener, $answer);
 	}
 	1 while read_some($client, \$response);
-	return (parse_message($response),
-		defined $received ? parse_message($received) : undef);
+	$response = parse_message($response);
+	note_exchange(@request == 1 ? parse_message($request[0])
+		: { line => "$request[0] $request[1]", body => $request[3] }, $response);
+	return ($response, $received);
+}
+
+# Accept a connection, read the request that comes, give the answer. Returns
+# the request, and the connection, which stays open where there is no answer.
+sub serve
+{
+	my ($listener, $answer) = @_;
+	IO::Select->new($listener)->can_read($TIMEOUT) or die 'timed out';
+	my $upstream = $listener->accept or die "accept: $!";
+	my $received = '';
+	while (1)
+	{
+		my ($head, $body) = split /\r\n\r\n/, $received, 2;
+		last
+		  if defined $body
+		  && length($body) >= ($head =~ /^Content-Length: (\d+)/mi ? $1 : 0);
+		read_some($upstream, \$received)
+		  or die 'the proxy sent half a request';
+	}
+	if (defined $answer)
+	{
+		print $upstream $answer;
+		close $upstream;
+	}
+	return (parse_message($received), $upstream);
+}
+
+# What was asked and answered, for described()
+my @exchanges;
+
+sub note_exchange
+{
+	my ($request, $response) = @_;
+	my ($method, $path) = split / /, $request->{line} // '';
+	push @exchanges,
+	  {
+		method => $method,
+		path => $path,
+		request => $request->{body},
+		status => $response->{status},
+		headers => $response->{headers},
+		body => $response->{body}
+	  }
+	  if defined $response->{status};
+	return;
+}
+
+# What is wrong with doc/gateway/openapi.yaml, given all exchanges: a line for
+# each thing, none when every answer is as described. Where "all" is asked for
+# each response and example has to be an answer.
+sub described
+{
+	my ($python, @all) = @_;
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/exchanges';
+	my $json = JSON::PP->new->latin1;
+	my ($stdout, $stderr);
+
+	spew($file, join('', map { $json->encode($_) . "\n" } @exchanges));
+	IPC::Run::run(
+		[ $python, "$SOURCE/test/gateway/described.py",
+			"$SOURCE/doc/gateway/openapi.yaml", $file, @all ],
+		'>' => \$stdout,
+		'2>' => \$stderr);
+	return $stdout . $stderr;
 }
 
 1;

@@ -117,7 +117,7 @@ SELECT * FROM try_all('a');
 RESET request.jwt.claims;
 SET contact_block.actor = 'tester';
 
--- without the trigger nothing would be stamped: no change
+-- without the trigger nothing would be stamped: no change, and each cause is named
 ALTER TABLE contacts DISABLE TRIGGER USER;
 SELECT * FROM try_all('a');
 ALTER TABLE contacts ENABLE TRIGGER USER;

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Gateway qw(set_up_database);
+use Gateway qw(set_up_database slurp);
 
 my $node = PostgreSQL::Test::Cluster->new('roles');
 $node->init;
@@ -39,16 +39,17 @@ INSERT INTO notifications.contacts (id, email) VALUES ('CTT-1', 'a@example.com')
 
 # Nothing but the four verbs is exposed, under the names that clients use.
 is( query(q{
-SELECT format('%s %s %s%s', p.oid::regprocedure, p.proargnames, p.provolatile, p.prosecdef)
+SELECT format('%s(%s) %s%s', p.oid::regproc, pg_get_function_arguments(p.oid), p.provolatile, p.prosecdef)
 FROM pg_proc p WHERE pronamespace = 'api'::regnamespace ORDER BY 1;
 }),
 	join("\n",
-		'api.contact_block(text) {id} vf',
-		'api.contact_block(text,text) {id,reason} vf',
-		'api.contact_delete(text) {id} vf',
-		'api.contact_document(text) {id} sf',
-		'api.contact_unblock(text) {id} vf'),
-	'the functions of schema api');
+		'api.contact_block(id text, reason text DEFAULT NULL::text) vf',
+		'api.contact_delete(id text) vf',
+		'api.contact_document(id text) sf',
+		'api.contact_unblock(id text) vf',
+		'api.contacts_block(ids text[], reason text DEFAULT NULL::text) vf',
+		'api.contacts_unblock(ids text[]) vf'),
+	'the functions of schema api, none of them overloaded');
 is(query("SELECT count(*) FROM pg_class WHERE relnamespace = 'api'::regnamespace"),
 	0, 'no relation is in schema api');
 
@@ -58,12 +59,25 @@ SELECT count(*) FROM pg_proc p
 WHERE pronamespace = 'api'::regnamespace
   AND obj_description(oid, 'pg_proc') ~ '^[A-Z][^\n.]{5,60}\n\n[A-Z][^\n]+\.(\n|$)';
 }),
-	5, 'each function has a summary and a description');
+	6, 'each function has a summary and a description');
+like(query("SELECT obj_description('api'::regnamespace, 'pg_namespace')"),
+	qr/^[A-Z][^\n.]{5,60}\n\n[A-Z][^\n]+\.$/, 'and so has the schema');
 is( query(q{
 SELECT count(DISTINCT obj_description(oid, 'pg_proc'))
 FROM pg_proc p WHERE pronamespace = 'api'::regnamespace;
 }),
-	5, 'of its own');
+	6, 'of its own');
+
+# What contact_block.js tells apart by its message is what the extension says.
+my $source = join '', map { slurp($_) } glob("$Gateway::SOURCE/src/*.c");
+my @messages = slurp("$Gateway::SOURCE/doc/gateway/contact_block.js") =~
+  /^    '\w{5} ((?:\\'|[^'])+)': \{/mg;
+is(scalar @messages, 6, 'contact_block.js knows errors by their messages');
+foreach my $message (@messages)
+{
+	$message =~ s/\\'/'/g;
+	like($source, qr/errmsg\("\Q$message\E"\)/, "an error of the extension's: $message");
+}
 
 # Attributes and memberships
 is( query(q{
@@ -92,6 +106,11 @@ my $document = call('contact_operator', q{SELECT api.contact_document('CTT-1')})
 like($document, qr/"omitted": \[\]/, 'the operator sees everything');
 like(call('contact_operator', q{SELECT api.contact_unblock('CTT-1')}),
 	qr/"status": "Active"/, 'the operator unblocks');
+is( call('contact_operator', q{SELECT * FROM api.contacts_block('{CTT-1, CTT-none, CTT-1, ""}', 'Fraud')}),
+	"CTT-1|00000|Blocked|t\nCTT-none|PT404||f\nCTT-1|00000|Blocked|f\n|22023||f",
+	'the operator blocks many');
+is(call('contact_operator', q{SELECT * FROM api.contacts_unblock('{CTT-1}')}),
+	'CTT-1|00000|Active|t', 'and unblocks many');
 like(call('contact_operator', q{SELECT api.contact_delete('CTT-1')}),
 	qr/"status": "Deleted"/, 'the operator deletes');
 like(call('contact_operator', q{SELECT api.contact_block('CTT-1')}),
@@ -134,11 +153,11 @@ foreach my $sql (
 foreach my $role ('web_anon', 'authenticator')
 {
 	foreach my $function ('contact_block', 'contact_unblock', 'contact_delete',
-		'contact_document')
+		'contact_document', 'contacts_block', 'contacts_unblock')
 	{
-		like(call($role, "SELECT api.$function('CTT-1')"),
+		like(call($role, "SELECT api.$function('{CTT-1}')"),
 			qr/^42501: permission denied for schema api/, "$role: no $function");
-		is( query("SELECT has_function_privilege('$role', 'api.$function(text)', 'EXECUTE')"),
+		is( query("SELECT has_function_privilege('$role', 'api.$function'::regproc, 'EXECUTE')"),
 			'f', "$role: not even with USAGE on the schema");
 	}
 	like(call($role, 'TABLE notifications.contacts'),
@@ -146,6 +165,12 @@ foreach my $role ('web_anon', 'authenticator')
 }
 is(query("SELECT status FROM notifications.contacts"), 'Deleted',
 	'nothing of that has changed anything');
+
+# The login: how long a call may take, and that somebody has to act
+is( query(q{SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting
+	WHERE setrole = 'authenticator'::regrole}),
+	'statement_timeout=8s lock_timeout=1s contact_block.require_actor=on',
+	'settings of the login');
 
 # Revoke a column: the property goes, the block works.
 query(q{

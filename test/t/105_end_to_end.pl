@@ -42,6 +42,7 @@ END
 # PostgREST with doc/gateway's configuration; the environment comes first.
 my $secret = 'a secret that only this test has, 32+';
 my $port = PostgreSQL::Test::Cluster::get_free_port();
+my $admin_port = PostgreSQL::Test::Cluster::get_free_port();
 my $process;
 my $output = '';
 {
@@ -49,6 +50,7 @@ my $output = '';
 	  $node->host, $node->port;
 	local $ENV{PGRST_JWT_SECRET} = $secret;
 	local $ENV{PGRST_SERVER_PORT} = $port;
+	local $ENV{PGRST_ADMIN_SERVER_PORT} = $admin_port;
 	$process = IPC::Run::start(
 		[ $postgrest, "$Gateway::SOURCE/doc/gateway/postgrest.conf" ],
 		'<', \undef, '>&', \$output);
@@ -85,6 +87,8 @@ while (1)
 	  if time > $deadline || !$process->pumpable;
 	select undef, undef, undef, 0.1;
 }
+
+is((http($admin_port, 'GET', '/ready'))[0]{status}, 200, 'and says that it is ready');
 
 # curl as the reader of doc/gateway.md uses it: status and body
 sub curl
@@ -147,6 +151,14 @@ is( curl('a%2Fb%20%22c%22%20%25%0A%C3%A9/block', '-X', 'POST', '-H', $operator)
 	qq(a/b "c" %\n\x{e9}),
 	'an id of any form');
 
+$response = curl('block', '-H', $operator, '-d', '{"ids": ["CTT-many-1", "CTT-none", "CTT-new"]}');
+is_deeply(
+	[ map { "$_->{id} $_->{status}" } @{ $response->{json} } ],
+	[ 'CTT-many-1 200', 'CTT-none 404', 'CTT-new 409' ],
+	'block many: what became of each') or diag($response->{body});
+is(curl('unblock', '-H', $operator, '-d', '{"ids": ["CTT-many-1"]}')->{json}[0]{contactStatus},
+	'Active', 'unblock many');
+
 # Errors
 problem_is(curl('CTT-1/block', '-X', 'POST', '-H', $operator), 409, 'Deleted: 409');
 problem_is(curl('CTT-new/block', '-X', 'POST', '-H', $operator), 409, 'New: 409');
@@ -169,7 +181,25 @@ problem_is(
 	401, 'an expired token: 401');
 problem_is(
 	curl('CTT-new/block', '-X', 'POST', '-H', token(role => 'web_anon', sub => 'a')),
-	403, 'a token without the right: 403');
+	401, 'a token of the anonymous role: 401');
+problem_is(
+	curl('CTT-new/block', '-X', 'POST', '-H', token(sub => 'a')),
+	401, 'a token without a role: 401');
+problem_is(
+	curl('CTT-new/block', '-X', 'POST', '-H', token(role => 'authenticator', sub => 'a')),
+	403, 'a token of a role without the right: 403');
+foreach my $claims ([], [ sub => '' ], [ sub => undef ], [ sub => [] ], [ sub => "a\0b" ])
+{
+	problem_is(
+		curl('CTT-many-1/block', '-X', 'POST', '-H', token(role => 'contact_operator', @$claims)),
+		401, 'a token that does not say who acts: 401');
+}
+is(curl('CTT-many-1', '-H', $operator)->{json}{status},
+	'Active', 'and nobody is recorded in their place');
+problem_is(
+	curl('CTT-many-1/block', '-X', 'POST', '-H', $operator, '-H', 'If-Match: "x"'),
+	412, 'a condition that is not met: 412');
+is(curl('CTT-many-1', '-H', $operator)->{json}{status}, 'Active', 'and no call');
 $node->safe_psql('postgres',
 	'ALTER TABLE notifications.categories RENAME TO elsewhere');
 $response = curl('CTT-new', '-H', $operator);
@@ -209,6 +239,28 @@ SELECT bool_and(CASE status WHEN 'Blocked' THEN blocked_at > activated_at
                 AND updated_at = greatest(blocked_at, activated_at))
 FROM notifications.contacts WHERE id LIKE 'CTT-many-%' AND updated_at IS NOT NULL;
 END
+
+# More calls than there are connections, for one contact that is locked
+{
+	my $holder = $node->background_psql('postgres');
+	$holder->query_safe(
+		q{BEGIN; SELECT FROM notifications.contacts WHERE id = 'CTT-many-1' FOR UPDATE;});
+	my $stdout = '';
+	my $run = IPC::Run::start(
+		[
+			$curl, '-sS', '-Z', '--parallel-immediate', '--parallel-max', 20, '-X', 'DELETE', '-H',
+			$operator, '-w', "\n=%{http_code}\n",
+			("http://127.0.0.1:$nginx$BASE/CTT-many-1") x 20
+		],
+		'>', \$stdout);
+	$node->poll_query_until('postgres',
+		q{SELECT count(*) = 10 FROM pg_stat_activity WHERE wait_event_type = 'Lock'})
+	  or die 'no calls wait for the contact';
+	is(curl('CTT-many-2', '-H', $operator)->{status}, 200, 'a call gets through beside them');
+	$run->finish;
+	is_deeply([ $stdout =~ /^=(\d+)$/mg ], [ (504) x 20 ], 'calls for a locked contact: 504');
+	$holder->quit;
+}
 
 # The server goes, and comes back
 $node->stop;
