@@ -27,6 +27,9 @@
  */
 #define MAX_TRIES 3
 
+/* From so many contacts on a look at one of them first costs next to nothing. */
+#define MANY 20
+
 /* A change of a set of contacts under way. */
 typedef struct Work
 {
@@ -35,6 +38,7 @@ typedef struct Work
 	int			nids;
 	const Datum *ids;
 	CbOutcome  *outcomes;
+	int		   *next;			/* which id is likely to be looked for next */
 } Work;
 
 CbSetAtWork *cb_set_at_work = NULL;
@@ -92,7 +96,7 @@ status_of(const CbCall *call, const CbRow *contact)
 	int			place = cb_contact_place(CB_STATUS);
 
 	return contact->isnull[place] ? CB_NO_STATUS :
-		cb_find_label(call->schema, TextDatumGetCString(contact->values[place]));
+		cb_find_label(call->schema, contact->values[place]);
 }
 
 /* The contact's status for people: the contract's word, or what stands there. */
@@ -158,17 +162,27 @@ compare_ids(const void *a, const void *b)
 	return cb_compare(*(const Datum *) a, *(const Datum *) b);
 }
 
+int
+cb_find_id(int nids, const Datum *ids, Datum id, int *next)
+{
+	const Datum *found;
+
+	/* rows mostly come in the order of their ids */
+	if (*next < nids && cb_compare(ids[*next], id) == 0)
+		return (*next)++;
+	found = (const Datum *) bsearch(&id, ids, nids, sizeof(Datum), compare_ids);
+	if (!found)
+		return -1;
+	*next = found - ids + 1;
+	return found - ids;
+}
+
 /* Which of the ids is this, by the bytes?  -1 if none is. */
 static int
 find_id(const Work *work, const Datum *id)
 {
-	const Datum *found;
-
 	/* a trigger may have given it another one; who is alone is meant all the same */
-	if (work->nids == 1)
-		return 0;
-	found = (const Datum *) bsearch(id, work->ids, work->nids, sizeof(Datum), compare_ids);
-	return found ? found - work->ids : -1;
+	return work->nids == 1 ? 0 : cb_find_id(work->nids, work->ids, *id, work->next);
 }
 
 /* Take a row as what became of its contact.  Returns this. */
@@ -226,7 +240,7 @@ update_set(const CbCall *call, CbSetAtWork *set)
 	CbAction	action = set->nids == 1 ?
 		(change->has_reason ? CB_CHANGE_WITH_REASON : CB_CHANGE) :
 		(change->has_reason ? CB_CHANGE_MANY_WITH_REASON : CB_CHANGE_MANY);
-	CbRows	   *rows;
+	CbRows	   *rows = NULL;
 
 	set->outer = cb_set_at_work;
 	cb_set_at_work = set;
@@ -511,17 +525,57 @@ lock_possible(const Work *work)
 	MemoryContextDelete(context);
 }
 
+/* Is this a retry, by the look of one of the contacts? */
+static bool
+looks_done(Work work)
+{
+	bool		is_done;
+
+	work.nids = 1;
+	is_done = explain(&work) == 0 && work.outcomes[0].code == 0;
+	memset(work.outcomes, 0, sizeof(CbOutcome));
+	return is_done;
+}
+
+/*
+ * The same as try_change and explain, for what is mostly a retry: an UPDATE
+ * that finds nothing to change costs as much as the look that tells why.
+ * Returns as explain does.
+ */
+static int
+try_again(const Work *work)
+{
+	if (explain(work) == 0)
+		return 0;
+	try_change(work);
+	/* it may have waited, and what was seen before is old then */
+	for (int i = 0; i < work->nids; i++)
+	{
+		if (!work->outcomes[i].is_changed)
+			work->outcomes[i] = (CbOutcome) {0};
+	}
+	return explain(work);
+}
+
 void
 cb_change_contacts(const CbCall *call, const CbChange *change, int nids, const Datum *ids, CbOutcome *outcomes)
 {
-	Work		work = {call, change, nids, ids, outcomes};
+	int			next = 0;
+	Work		work = {call, change, nids, ids, outcomes, &next};
+	int			npossible;
 
 	check_words(call, change);
 	memset(outcomes, 0, nids * sizeof(CbOutcome));
 	if (nids == 0)
 		return;
-	try_change(&work);
-	for (int tries = 1; explain(&work) > 0; tries++)
+	if (nids >= MANY && looks_done(work))
+		npossible = try_again(&work);
+	else
+	{
+		try_change(&work);
+		npossible = explain(&work);
+	}
+	for (int tries = 1; npossible > 0; tries++)
 	{
 		if (tries == MAX_TRIES)
 		{
@@ -534,6 +588,7 @@ cb_change_contacts(const CbCall *call, const CbChange *change, int nids, const D
 		}
 		lock_possible(&work);
 		try_change(&work);
+		npossible = explain(&work);
 	}
 }
 

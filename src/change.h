@@ -28,6 +28,7 @@ typedef struct CbSetAtWork
 	int			nids;
 	const Datum *ids;			/* text, as the column shows them, sorted */
 	bool	   *is_stamped;		/* by the trigger, for each id */
+	int			next;			/* which id the trigger is likely to meet next */
 	CommandId	own_commands;	/* that the history has taken to record them */
 } CbSetAtWork;
 
@@ -35,6 +36,12 @@ extern CbSetAtWork *cb_set_at_work;
 
 /* The depth of triggers at which we are: 0 outside of any. */
 extern int	cb_trigger_depth(void);
+
+/*
+ * Where an id is in a set of them, which is sorted; -1 if it is not there.
+ * *next is looked at first, and becomes the place behind the one found.
+ */
+extern int	cb_find_id(int nids, const Datum *ids, Datum id, int *next);
 
 /* What became of a contact. */
 typedef struct CbOutcome

@@ -87,13 +87,18 @@ cb_can_hold(Oid type, const char *label)
 }
 
 CbStatus
-cb_find_label(const CbSchema *schema, const char *label)
+cb_find_label(const CbSchema *schema, Datum label)
 {
+	text	   *packed = DatumGetTextPP(label);
+	size_t		length = VARSIZE_ANY_EXHDR(packed);
 	int			status = 0;
 
-	if (!label || label[0] == '\0')
+	/* a status without a word has an empty one */
+	if (length == 0)
 		return CB_NO_STATUS;
-	while (status < CB_NSTATUSES && strcmp(NameStr(schema->labels[status]), label) != 0)
+	while (status < CB_NSTATUSES &&
+		   (strlen(NameStr(schema->labels[status])) != length ||
+			memcmp(NameStr(schema->labels[status]), VARDATA_ANY(packed), length) != 0))
 		status++;
 	return (CbStatus) status;
 }

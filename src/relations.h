@@ -48,8 +48,8 @@ extern Oid	cb_get_schema(FunctionCallInfo fcinfo, char **name);
 /* Can a status column of this type, of domains their base, hold the word? */
 extern bool cb_can_hold(Oid type, const char *label);
 
-/* The status that this word stands for, CB_NO_STATUS if for none or NULL. */
-extern CbStatus cb_find_label(const CbSchema *schema, const char *label);
+/* The status that this word, a text, stands for, CB_NO_STATUS if for none. */
+extern CbStatus cb_find_label(const CbSchema *schema, Datum label);
 
 /* The table that a view shows; InvalidOid, with the reason if asked for, when it shows none that it could change. */
 extern Oid	cb_table_under(Relation view, const char **reason);

@@ -335,7 +335,7 @@ plan_by_key(PlanEntry *entry)
 {
 	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan", "jit"};
 	int			nest_level = NewGUCNestLevel();
-	CachedPlan *plan;
+	CachedPlan *plan = NULL;
 
 	for (size_t i = 0; i < lengthof(off); i++)
 		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
@@ -510,7 +510,7 @@ check_keys(const CbRows *rows)
 static void
 execute(PlanEntry *entry, const SPIExecuteOptions *options)
 {
-	int			rc;
+	int			rc = 0;
 
 	entry->uses++;
 	PG_TRY();
@@ -632,11 +632,14 @@ cb_prepare_all(const CbCall *call)
 int
 cb_compare(Datum a, Datum b)
 {
-	text	   *x = DatumGetTextPP(a);
-	text	   *y = DatumGetTextPP(b);
+	const void *x = DatumGetPointer(a);
+	const void *y = DatumGetPointer(b);
 	int			x_length = VARSIZE_ANY_EXHDR(x);
 	int			y_length = VARSIZE_ANY_EXHDR(y);
-	int			result = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(x_length, y_length));
+	int			result;
 
+	Assert(!VARATT_IS_EXTERNAL(x) && !VARATT_IS_COMPRESSED(x));
+	Assert(!VARATT_IS_EXTERNAL(y) && !VARATT_IS_COMPRESSED(y));
+	result = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(x_length, y_length));
 	return result != 0 ? result : x_length - y_length;
 }

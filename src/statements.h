@@ -69,7 +69,7 @@ extern CbRows *cb_run(const CbCall *call, CbRelation relation, CbAction action, 
 /* Prepare every statement that a call may run.  Between SPI_connect and SPI_finish only. */
 extern void cb_prepare_all(const CbCall *call);
 
-/* Compare two texts byte by byte, as memcmp does. */
+/* Compare two texts, neither compressed nor out of line, byte by byte, as memcmp does. */
 extern int	cb_compare(Datum a, Datum b);
 
 #endif							/* CONTACT_BLOCK_STATEMENTS_H */

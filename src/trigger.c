@@ -48,7 +48,7 @@ cb_is_audited(const CbColumn *column)
 }
 
 /* Raise 55000 for an argument of the audit trigger, and say what there can be. */
-static void
+pg_noreturn static void
 bad_argument(const Trigger *trigger, const char *argument, const char *what)
 {
 	StringInfoData allowed;
@@ -232,19 +232,34 @@ cb_look_up_columns(Relation rel, const Trigger *trigger)
 	return columns;
 }
 
+static char *
+value_string(Oid type, Datum value)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
 char *
 cb_column_string(TupleDesc desc, int column, const Datum *values, const bool *isnull)
 {
 	Oid			type = TupleDescAttr(desc, column)->atttypid;
-	Oid			output;
-	bool		is_varlena;
 
 	if (isnull[column])
 		return NULL;
-	if (type == TEXTOID)
-		return TextDatumGetCString(values[column]);
-	getTypeOutputInfo(type, &output, &is_varlena);
-	return OidOutputFunctionCall(output, values[column]);
+	return type == TEXTOID ? TextDatumGetCString(values[column]) : value_string(type, values[column]);
+}
+
+Datum
+cb_column_text(TupleDesc desc, int column, const Datum *values)
+{
+	Oid			type = TupleDescAttr(desc, column)->atttypid;
+
+	if (type == TEXTOID || type == VARCHAROID)
+		return PointerGetDatum(DatumGetTextPP(values[column]));
+	return CStringGetTextDatum(value_string(type, values[column]));
 }
 
 CbStatus

@@ -59,6 +59,9 @@ extern CbAuditedColumns *cb_look_up_columns(Relation rel, const Trigger *trigger
 /* A column's value as a string, whatever its type is by now; NULL for null. */
 extern char *cb_column_string(TupleDesc desc, int column, const Datum *values, const bool *isnull);
 
+/* The same as a text, neither compressed nor out of line, for a value that is not null; maybe the value itself. */
+extern Datum cb_column_text(TupleDesc desc, int column, const Datum *values);
+
 /* The status that the table's word stands for, CB_NO_STATUS if for none or NULL. */
 extern CbStatus cb_find_word(const CbNames *names, const char *word);
 
