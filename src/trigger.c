@@ -399,8 +399,13 @@ cb_trigger_trouble(Oid relid, Oid schema, const char **remedy, bool *is_missing)
 	const char *trouble = NULL;
 	StringInfoData obstacles;
 	ListCell   *lc;
+	Relation	table = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
 
-	*is_missing = false;
+	*is_missing = table == NULL;
+	*remedy = "";
+	if (!table)
+		return "Contacts are in no table that set-up knows.";
+	relation_close(table, NoLock);
 	initStringInfo(&obstacles);
 	/* the table itself comes first */
 	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))

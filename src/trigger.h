@@ -91,7 +91,7 @@ extern char *cb_create_trigger(const char *name, const char *table, Oid schema, 
  * Why the audit trigger does not fire on the table, or on a partition of it,
  * and what to run; NULL if it does, where triggers do.  What to run for a
  * trigger that is missing is what keeps set-up from making it, "" if nothing
- * does.  The table is locked.
+ * does.  The table may be gone, or InvalidOid.
  */
 extern const char *cb_trigger_trouble(Oid relid, Oid schema, const char **remedy, bool *is_missing);
 

@@ -226,6 +226,16 @@ CREATE RULE instead AS ON UPDATE TO contacts DO INSTEAD NOTHING;
 SELECT try('SELECT contact_block_setup()');
 DROP RULE instead ON contacts;
 CALL adopt('1');
+-- a view that has become one of these
+CREATE OR REPLACE VIEW contacts AS SELECT id, email, name, state AS status, blocked_reason, user_id, created_at, created_by, updated_at, updated_by,
+	activated_at, activated_by, blocked_at, blocked_by, deleted_at, deleted_by FROM people WHERE state IN ('Active', 'Blocked');
+INSERT INTO people (id, email, state) VALUES ('3', '3@example.org', 'Active');
+SELECT contact_document('3') ->> 'status' AS status;
+SELECT try('SELECT contact_block(''3'')');
+SELECT try('SELECT contact_block_setup()');
+CREATE OR REPLACE VIEW contacts AS SELECT id, email, name, state AS status, blocked_reason, user_id, created_at, created_by, updated_at, updated_by,
+	activated_at, activated_by, blocked_at, blocked_by, deleted_at, deleted_by FROM people;
+CALL adopt('3');
 DROP TABLE contact_opt_outs;
 
 -- the table is somebody else's, or the view is

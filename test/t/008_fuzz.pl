@@ -542,7 +542,9 @@ sub alteration
 		[ "ALTER TABLE $table RENAME TO other\\; CREATE TABLE $table (LIKE $schema.other INCLUDING ALL) PARTITION BY RANGE ($column)\\; "
 			. "CREATE TABLE $schema.part PARTITION OF $table DEFAULT\\; INSERT INTO $table SELECT * FROM $schema.other\\; SELECT $schema.contact_block_setup()" ],
 		[ "ALTER TABLE $table RENAME TO other\\; CREATE TABLE $table (LIKE $schema.other)\\; INSERT INTO $table SELECT * FROM $schema.other"
-			. "\\; INSERT INTO $table SELECT * FROM $schema.other\\; SELECT $schema.contact_block_setup()" ],
+			. "\\; INSERT INTO $table SELECT * FROM $schema.other"
+			# set-up wants a unique index
+			. ($relation eq 'contacts' ? "\\; CREATE TRIGGER zzz_contact_audit BEFORE INSERT OR UPDATE ON $table FOR EACH ROW EXECUTE FUNCTION $schema.contact_audit()" : '') ],
 		[ "DROP TABLE $table CASCADE" . one_of('', "\\; SELECT $schema.contact_block_setup()") ],
 		[ "CREATE TABLE $schema.child () INHERITS ($table)", "DROP TABLE $schema.child" ],
 		[ "TRUNCATE $table CASCADE" ],
