@@ -533,7 +533,7 @@ looks_done(Work work)
 
 	work.nids = 1;
 	is_done = explain(&work) == 0 && work.outcomes[0].code == 0;
-	work.outcomes[0] = (CbOutcome) {0};
+	memset(work.outcomes, 0, sizeof(CbOutcome));
 	return is_done;
 }
 

@@ -107,32 +107,23 @@ ALTER TABLE regress_adopt.contacts ALTER COLUMN id TYPE character varying COLLAT
 ALTER TABLE regress_adopt.contacts ALTER COLUMN id TYPE character varying COLLATE "C" USING id::character varying COLLATE "C";
 CALL adopt('1');
 
--- citext, where that is installed
-SELECT count(*) FROM pg_available_extensions WHERE name = 'citext' \gset
-\if :count
+-- citext (where that is not installed a type of the same name)
 CALL begin_anew();
-CREATE EXTENSION citext;
-ALTER TABLE contacts ALTER id TYPE citext, ALTER status TYPE citext;
-SELECT replace(try('SELECT contact_block_setup()'), 'regress_adopt.citext', 'citext');
 DO $$
-DECLARE
-	hint text;
 BEGIN
-	PERFORM contact_block_setup();
+	CREATE EXTENSION citext;
+	ALTER TABLE contacts ALTER id TYPE citext, ALTER status TYPE citext;
 EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-	EXECUTE hint;
+	CREATE TYPE citext AS (word text);
+	ALTER TABLE contacts ALTER status DROP DEFAULT, ALTER id TYPE citext USING ROW(id)::citext, ALTER status TYPE citext USING ROW(status)::citext;
 END $$;
-\else
-SELECT '55000 existing relations cannot be used by contact_block
-regress_adopt.contacts.id is of type citext.
-regress_adopt.contacts.status is of type citext.
+SELECT try('SELECT contact_block_setup()');
 ALTER TABLE regress_adopt.contacts ALTER COLUMN id TYPE text COLLATE "C" USING id::text COLLATE "C";
-ALTER TABLE regress_adopt.contacts ALTER COLUMN status TYPE text USING status::text;' AS replace;
-CALL begin_anew();
-\endif
+ALTER TABLE regress_adopt.contacts ALTER COLUMN status TYPE text USING status::text;
+UPDATE contacts SET id = '1', status = 'Active';
 CALL adopt('1');
 DROP EXTENSION IF EXISTS citext;
+DROP TYPE IF EXISTS citext;
 
 -- no unique index on the id: one of more columns, of some rows, one that is deferred, or not valid
 CALL begin_anew();

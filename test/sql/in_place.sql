@@ -1,5 +1,6 @@
 -- A block is done in place: a heap-only (HOT) update, one by one and all in
--- one statement, of the smallest contacts and of large ones.  A retry writes no row version and no WAL, and locks no row.
+-- one statement, of the smallest contacts and of large ones.  A retry writes no
+-- row version and no WAL, and locks no row.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA regress_in_place;
