@@ -456,6 +456,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		int			place = receiver->places[i];
 		Size		length;
 
+		Assert(place < ncolumns);
 		if (slot->tts_isnull[i])
 			continue;
 		isnull[place] = false;

@@ -52,6 +52,7 @@ my $superuser = $node->safe_psql('postgres', 'SELECT quote_ident(current_user)')
 my @errors = (
 	# the README's
 	[ '22004', qr/the contact's id must not be null/ ],
+	[ '22004', qr/the array of the contacts' ids must not be null/ ],
 	[ '22023', qr/the contact's id must not be empty/ ],
 	[ 'PT404', qr/contact not found/ ],
 	[ 'PT409', qr/the contact's status does not allow this/ ],
@@ -295,8 +296,28 @@ sub say_line
 
 my %status_after = (contact_block => 'Blocked', contact_unblock => 'Active', contact_delete => 'Deleted');
 
+# A call for many: a line of the answer has its number, and what there is to know of
+# the element that it is for.
+sub call_many
+{
+	my $verb = one_of(('block') x 5, ('unblock') x 4, chance(0.3) ? 'delete' : 'block');
+	my $ids = chance(0.8) ? 'ARRAY[' . join(', ', map { id() } 0 .. rand 30) . ']::text[]'
+	  : one_of("(SELECT array_agg(id::text) FROM $schema.contacts)", "(SELECT array_agg(id::text) FROM $schema.contacts WHERE " . before(12) . ')',
+		'NULL::text[]', "'{}'::text[]", 'ARRAY[[' . id() . ', NULL], [' . id() . ', ' . id() . ']]::text[]');
+	my $reason = $verb eq 'block' && chance(0.5) ? ', ' . text() : '';
+	my $number = @script + 1;
+	$ncalls++;
+	say_line(call => "SELECT 'many', $number, a.code, a.status, a.changed, a.id IS NOT DISTINCT FROM g.id, "
+		  . "CASE WHEN g.id IS NULL THEN '22004' WHEN g.id = '' THEN '22023' ELSE 'id' END "
+		  . "FROM (SELECT $ids AS ids) AS given, $schema.contacts_$verb(ids$reason) WITH ORDINALITY AS a (id, code, status, changed, n)"
+		  . ', unnest(ids) WITH ORDINALITY AS g (id, n) WHERE a.n = g.n',
+		status => $own_triggers ? undef : $status_after{"contact_$verb"});
+	return;
+}
+
 sub call
 {
+	return call_many() if chance(0.1);
 	my $function = one_of(('contact_block') x 10, ('contact_unblock') x 8, ('contact_document') x 4, chance(0.3) ? 'contact_delete' : 'contact_document');
 	my @arguments = id();
 	my $in_place = $arguments[0];
@@ -739,6 +760,26 @@ sub keep_document
 	return;
 }
 
+# The answers of calls for many.
+sub check_answers
+{
+	my ($stdout, $wrong) = @_;
+	my $n = 0;
+
+	while ($stdout =~ /^many\|(\d+)\|(.*)$/mg)
+	{
+		my ($number, $answer) = ($1, $2);
+		my $to = $script[ $number - 1 ][1]{status};
+		my ($code, $status, $changed, $same, $kind) = split /\|/, $answer;
+		push @$wrong, [ $number, $answer ]
+		  if $code !~ /^(00000|PT404|PT409|42501|55P03|22004|22023)$/ || $same ne 't'
+		  || $changed ne 'f' && $code ne '00000' || ($kind eq 'id' ? $code =~ /^22/ : $code ne $kind)
+		  || $status ne '' && $code =~ /^(22|PT404)/ || $to && ($code eq '00000' ? $status ne $to : $code eq 'PT409' && $status eq $to);
+		$n++;
+	}
+	return $n;
+}
+
 sub check_documents
 {
 	my ($stdout, $wrong) = @_;
@@ -891,7 +932,7 @@ my $disagree = q{
 				AND d #>> '{audit,blocked,by,id}' IS NOT DISTINCT FROM blocked_by AND d #>> '{audit,deleted,by,id}' IS NOT DISTINCT FROM deleted_by))) IS NOT TRUE};
 
 note("seed $seed: $batches batches, $sessions sessions of $calls calls each");
-my ($done, $ndocuments, %seen) = (0, 0);
+my ($done, $ndocuments, $nanswers, %seen) = (0, 0, 0);
 
 for my $batch (1 .. $batches)
 {
@@ -926,6 +967,7 @@ for my $batch (1 .. $batches)
 		@script = @{ $scripts[$session] };
 		check_errors("$dir/script-$session", slurp_file("$dir/err-$session"), \@bad, \%seen);
 		$ndocuments += check_documents(slurp_file("$dir/out-$session"), \@bad);
+		$nanswers += check_answers(slurp_file("$dir/out-$session"), \@bad);
 		push @wrong, map {
 			my ($number, $what) = @$_;
 			my $first = $number > 6 ? $number - 6 : 1;
@@ -944,9 +986,10 @@ is(join('', slurp_file($node->logfile) =~ /^.*(?:TRAP:|PANIC:|was terminated by 
 
 # As what is asked for is right most of the time, so are many of the answers.
 cmp_ok($ndocuments, '>', $done / 4, 'many documents');
+cmp_ok($nanswers, '>', $done / 4, 'many answers for many');
 is(join("\n", map { "$errors[$_][0] $errors[$_][1]" } grep { !$seen{$_} } 0 .. $last_own_error), '', 'and every error of our own');
 note(map { ($seen{$_} // 0) . " $errors[$_][0] $errors[$_][1]\n" } 0 .. $#errors);
-note("$done calls, $ndocuments documents");
+note("$done calls, $ndocuments documents, $nanswers answers");
 
 SKIP:
 {
