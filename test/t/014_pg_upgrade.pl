@@ -38,6 +38,7 @@ my %state = (
 	'rows' => q{SELECT to_jsonb(c) FROM contacts AS c ORDER BY id;
 		SELECT to_jsonb(u) FROM users AS u;
 		SELECT to_jsonb(o) FROM contact_opt_outs AS o ORDER BY contact_id, category_id},
+	'events' => q{SELECT * FROM contact_events ORDER BY txid, seq},
 	'rights' => q{
 		SELECT p.oid::regprocedure, rolname, has_function_privilege(r.oid, p.oid, 'EXECUTE')
 		FROM pg_proc AS p, pg_roles AS r
@@ -73,6 +74,7 @@ query($old, qq{
 	CREATE SCHEMA crm;
 	CREATE EXTENSION contact_block SCHEMA crm;
 	SELECT contact_block_setup();
+	SELECT contact_history_setup();
 	INSERT INTO accounts VALUES ('a1', 'Client', 'Active', 'Account', NULL);
 	INSERT INTO users (id, email, status, name, first_name, last_name, phone_prefix, current_account_id, created_at, created_by)
 	VALUES ('u1', 'u\@example.org', 'Active', 'User One', 'User', 'One', '+1', 'a1', '2024-02-29 23:59:59.999999Z', 'u1');
@@ -125,6 +127,10 @@ is(query($new, q{
 		SELECT d ->> 'status', d -> 'audit' -> 'blocked' -> 'by' ->> 'id' = session_user
 		FROM contact_block('5') AS d}),
 	'Blocked|t', 'a contact is blocked');
+is(query($new, q{
+		SELECT old_status, status, txid > max(txid) FILTER (WHERE contact_id <> '5') OVER (), seq > max(seq) FILTER (WHERE contact_id <> '5') OVER ()
+		FROM contact_events ORDER BY at DESC LIMIT 1}),
+	'Active|Blocked|t|t', 'its event follows the others');
 my ($status, undef, $stderr) = $new->psql($database,
 	q{\set VERBOSITY verbose
 	UPDATE crm.contacts SET status = 'Active' WHERE id = '3'});
