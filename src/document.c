@@ -72,10 +72,11 @@ null_value(void)
 	return value;
 }
 
+/* What statements return is not toasted. */
 static JsonbValue
 text_value(Datum datum)
 {
-	text	   *string = DatumGetTextPP(datum);
+	text	   *string = (text *) DatumGetPointer(datum);
 
 	return string_value(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
 }

@@ -192,34 +192,23 @@ parse_integer(const char *string, int length, int bits, int64 *number)
 bool
 cb_parse_id(Oid type, Datum word, Datum *id)
 {
-	text	   *packed = DatumGetTextPP(word);
-	const char *string = VARDATA_ANY(packed);
-	int			length = VARSIZE_ANY_EXHDR(packed);
+	int			bits = type == INT2OID ? 16 : type == INT4OID ? 32 : type == INT8OID ? 64 : 0;
+	text	   *packed;
 	int64		number;
 
-	switch (type)
+	if (bits == 0 && type != UUIDOID)
 	{
-		case UUIDOID:
-			return parse_uuid(string, length, id);
-		case INT2OID:
-			if (!parse_integer(string, length, 16, &number))
-				return false;
-			*id = Int16GetDatum((int16) number);
-			return true;
-		case INT4OID:
-			if (!parse_integer(string, length, 32, &number))
-				return false;
-			*id = Int32GetDatum((int32) number);
-			return true;
-		case INT8OID:
-			if (!parse_integer(string, length, 64, &number))
-				return false;
-			*id = Int64GetDatum(number);
-			return true;
-		default:
-			*id = word;
-			return true;
+		*id = word;
+		return true;
 	}
+	packed = DatumGetTextPP(word);
+	if (bits == 0)
+		return parse_uuid(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed), id);
+	if (!parse_integer(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed), bits, &number))
+		return false;
+	*id = bits == 16 ? Int16GetDatum((int16) number) :
+		bits == 32 ? Int32GetDatum((int32) number) : Int64GetDatum(number);
+	return true;
 }
 
 Datum
