@@ -170,11 +170,18 @@ owner_may_not(Oid owner, const char *what, const char *grant)
 static void
 check_events(Oid schema, Oid events, Oid table)
 {
-	char	   *name = cb_qualified(schema, RELATION_NAME);
-	char	   *setup = psprintf("Run SELECT %s().", cb_qualified(schema, "contact_history_setup"));
+	char	   *name;
+	char	   *setup;
 	char		kind = OidIsValid(events) ? get_rel_relkind(events) : '\0';
 	Oid			owner = OidIsValid(events) ? relation_owner(events) : InvalidOid;
 
+	/* mostly all is well, and this is part of every change */
+	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) && owner == relation_owner(table) &&
+		object_aclcheck(NamespaceRelationId, schema, owner, ACL_USAGE) == ACLCHECK_OK &&
+		pg_class_aclcheck(events, owner, ACL_INSERT) == ACLCHECK_OK)
+		return;
+	name = cb_qualified(schema, RELATION_NAME);
+	setup = psprintf("Run SELECT %s().", cb_qualified(schema, "contact_history_setup"));
 	if (!OidIsValid(events))
 		cb_not_set_up(psprintf("Relation %s does not exist.", name), setup);
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
@@ -200,10 +207,13 @@ static void
 check_contacts(Relation rel, Oid table)
 {
 	Oid			relid = RelationGetRelid(rel);
-	char	   *name = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
+	char	   *name;
 	Oid			owner = OidIsValid(table) ? relation_owner(table) : InvalidOid;
 	List	   *ancestors = NIL;
 
+	if (relid == table && rel->rd_rel->relowner == owner)
+		return;
+	name = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
 	if (rel->rd_rel->relispartition)
 		ancestors = get_partition_ancestors(relid);
 	if (!OidIsValid(table) ||
@@ -556,12 +566,10 @@ contact_record(PG_FUNCTION_ARGS)
 	 values[(column) - FIRST_WRITTEN] = (isnull) ? (Datum) 0 : (value))
 	WRITE(EVENT_CONTACT_ID, new->tts_values[audited->id], new->tts_isnull[audited->id]);
 	WRITE(EVENT_AT, new->tts_values[audited->at[stamp]], new->tts_isnull[audited->at[stamp]]);
-	WRITE(EVENT_BY, CStringGetTextDatum(cb_column_string(desc, audited->by[stamp], new->tts_values, new->tts_isnull)),
-		  new->tts_isnull[audited->by[stamp]]);
+	WRITE(EVENT_BY, cb_column_text(desc, audited->by[stamp], new->tts_values), new->tts_isnull[audited->by[stamp]]);
 	WRITE(EVENT_OLD_STATUS, status_word(&audited->names, old_word), !old_word);
 	WRITE(EVENT_STATUS, status_word(&audited->names, word), !word);
-	WRITE(EVENT_REASON, CStringGetTextDatum(cb_column_string(desc, audited->reason, new->tts_values, new->tts_isnull)),
-		  new->tts_isnull[audited->reason]);
+	WRITE(EVENT_REASON, cb_column_text(desc, audited->reason, new->tts_values), new->tts_isnull[audited->reason]);
 #undef WRITE
 	record(recorder, trigdata->tg_relation, values, nulls);
 	return PointerGetDatum(NULL);
