@@ -265,14 +265,11 @@ clean_reason(AuditedRow *row, CbStatus old_status, CbStatus status)
 
 	if (row->isnull[reason] || status == CB_NO_STATUS)
 		return;
-	if (!cb_statuses[status].has_reason)
-		row->isnull[reason] = true;
-	else if (row->columns->has_reason_text && toast_raw_datum_size(row->values[reason]) == VARHDRSZ)
-		row->isnull[reason] = true;
-	else if (old_status != CB_NO_STATUS && !cb_statuses[old_status].has_reason &&
-			 !(row->ours && row->ours->has_reason) && !row->old->tts_isnull[reason] &&
-			 datum_image_eq(row->old->tts_values[reason], row->values[reason], attribute->attbyval, attribute->attlen))
-		row->isnull[reason] = true;
+	row->isnull[reason] = !cb_statuses[status].has_reason ||
+		(row->columns->has_reason_text && toast_raw_datum_size(row->values[reason]) == VARHDRSZ) ||
+		(old_status != CB_NO_STATUS && !cb_statuses[old_status].has_reason &&
+		 !(row->ours && row->ours->has_reason) && !row->old->tts_isnull[reason] &&
+		 datum_image_eq(row->old->tts_values[reason], row->values[reason], attribute->attbyval, attribute->attlen));
 }
 
 static void
@@ -308,6 +305,9 @@ guard_update(AuditedRow *row, const char *label)
 	}
 	if (is_lifted && cb_plain_unblock == CB_PLAIN_UNBLOCK_KEEP)
 	{
+		/* what it wants with the status is dropped, but not a deletion */
+		if (row->old->tts_isnull[row->columns->at[CB_BECAME_DELETED]])
+			refuse_soft_delete(row, old_status);
 		row->values[place] = row->old->tts_values[place];
 		row->values[row->columns->reason] = row->old->tts_values[row->columns->reason];
 		row->isnull[row->columns->reason] = row->old->tts_isnull[row->columns->reason];

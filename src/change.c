@@ -129,7 +129,7 @@ not_stamped(const CbCall *call)
 	else if (!trouble)
 	{
 		trouble = "The audit trigger is there and in force, but did not fire in this session.";
-		remedy = "See to it that it fires where the row is: on every shard of a distributed table, not in a table that inherits from it, and not moved by a rule.";
+		remedy = "See to it that it fires where the row is: on every shard of a distributed table, in every table that inherits from it, and not moved by a rule.";
 	}
 	cb_not_set_up(trouble, remedy);
 }
@@ -240,7 +240,7 @@ update_set(const CbCall *call, CbSetAtWork *set)
 	CbAction	action = set->nids == 1 ?
 		(change->has_reason ? CB_CHANGE_WITH_REASON : CB_CHANGE) :
 		(change->has_reason ? CB_CHANGE_MANY_WITH_REASON : CB_CHANGE_MANY);
-	CbRows	   *rows;
+	CbRows	   *rows = NULL;
 
 	set->outer = cb_set_at_work;
 	cb_set_at_work = set;
@@ -537,7 +537,7 @@ looks_done(Work work)
 
 	work.nids = 1;
 	is_done = explain(&work) == 0 && work.outcomes[0].code == 0;
-	work.outcomes[0] = (CbOutcome) {0};
+	memset(work.outcomes, 0, sizeof(CbOutcome));
 	return is_done;
 }
 

@@ -67,12 +67,12 @@ static inline struct config_generic *
 find_option(const char *name, bool create_placeholders pg_attribute_unused(),
 			bool skip_errors pg_attribute_unused(), int elevel pg_attribute_unused())
 {
-	struct config_generic **settings = get_guc_variables();
+	struct config_generic **variables = get_guc_variables();
 
 	for (int i = 0; i < GetNumConfigOptions(); i++)
 	{
-		if (pg_strcasecmp(settings[i]->name, name) == 0)
-			return settings[i];
+		if (pg_strcasecmp(variables[i]->name, name) == 0)
+			return variables[i];
 	}
 	return NULL;
 }

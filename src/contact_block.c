@@ -60,7 +60,7 @@ change_contact(FunctionCallInfo fcinfo, const CbChange *change)
 	Datum		id = get_id(fcinfo);
 	Datum		key;
 	CbCall		call;
-	CbOutcome	outcome;
+	CbOutcome	outcome = {0};
 	Datum		result;
 
 	cb_begin_call(fcinfo, &call);
@@ -205,19 +205,19 @@ make_set(const CbCall *call, int nelements, const Datum *values, const bool *isn
 
 /* Append a row of the answer: the element as it was given, and what became of it. */
 static void
-put_row(ReturnSetInfo *result, Datum id, bool isnull, int code, const CbOutcome *outcome)
+put_row(ReturnSetInfo *result, Datum id, bool isnull, const CbOutcome *outcome)
 {
 	int			place = cb_contact_place(CB_STATUS);
 	Datum		values[4] = {id};
 	bool		nulls[4] = {isnull};
 
-	values[1] = CStringGetTextDatum(code == 0 ? "00000" : unpack_sql_state(code));
-	nulls[2] = !outcome || !outcome->row || outcome->row->isnull[place];
+	values[1] = CStringGetTextDatum(outcome->code == 0 ? "00000" : unpack_sql_state(outcome->code));
+	nulls[2] = !outcome->row || outcome->row->isnull[place];
 	/* the contract's word, or what stands there */
 	if (!nulls[2])
 		values[2] = outcome->status == CB_NO_STATUS ? outcome->row->values[place] :
 			CStringGetTextDatum(cb_status_name(outcome->status));
-	values[3] = BoolGetDatum(outcome && outcome->is_changed);
+	values[3] = BoolGetDatum(outcome->is_changed);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	pfree(DatumGetPointer(values[1]));
 	if (!nulls[2] && outcome->status != CB_NO_STATUS)
@@ -258,13 +258,12 @@ change_contacts(FunctionCallInfo fcinfo, const CbChange *change)
 	for (int i = 0; i < nelements; i++)
 	{
 		const Element *element = &elements[i];
-		CbOutcome  *outcome = element->code == 0 ? &outcomes[element->which] : NULL;
+		CbOutcome	none = {.code = element->code};
+		CbOutcome  *outcome = element->code == 0 ? &outcomes[element->which] : &none;
 
-		put_row((ReturnSetInfo *) fcinfo->resultinfo, values[i], isnull[i],
-				outcome ? outcome->code : element->code, outcome);
+		put_row((ReturnSetInfo *) fcinfo->resultinfo, values[i], isnull[i], outcome);
 		/* an id that comes again meets what it has become */
-		if (outcome)
-			outcome->is_changed = false;
+		outcome->is_changed = false;
 	}
 	SPI_finish();
 	return (Datum) 0;

@@ -406,7 +406,7 @@ actor_value(const Document *document, Datum id)
 	JsonbValue	object;
 
 	if (row)
-		return object_value(document, actor, row, NULL);
+		return object_value(document, actor, row, row);
 	object = new_object(1);
 	add(&object, "id", text_value(id));
 	return object;
@@ -501,16 +501,16 @@ add_property(const Document *document, JsonbValue *value, const CbObject *object
 				add(value, property->key, event_value(document, row, property->place));
 			break;
 		case CB_GROUP:
-			add(value, property->key, object_value(document, target, row, NULL));
+			add(value, property->key, object_value(document, target, row, row));
 			break;
 		case CB_OPTIONAL_GROUP:
 			if (!is_empty(target, row))
-				add(value, property->key, object_value(document, target, row, NULL));
+				add(value, property->key, object_value(document, target, row, row));
 			break;
 		case CB_REFERENCE:
 			referenced = isnull ? NULL : find_referenced(document, target->relation, datum);
 			if (referenced)
-				add(value, property->key, object_value(document, target, referenced, NULL));
+				add(value, property->key, object_value(document, target, referenced, referenced));
 			break;
 		case CB_LIST:
 			add(value, property->key, list_value(document, target));
@@ -524,7 +524,7 @@ add_property(const Document *document, JsonbValue *value, const CbObject *object
 }
 
 /*
- * An object, from its row and, in a list, the row that lists it.
+ * An object, from its row and, in a list, the row that lists it (elsewhere any).
  */
 static JsonbValue
 object_value(const Document *document, const CbObject *object,
@@ -553,7 +553,7 @@ cb_document(const CbCall *call, const CbRow *contact, MemoryContext result_conte
 
 	find_references(&document, &cb_objects[CB_CONTACT], contact);
 	find_actors(&document);
-	root = object_value(&document, &cb_objects[CB_CONTACT], contact, NULL);
+	root = object_value(&document, &cb_objects[CB_CONTACT], contact, contact);
 
 	oldcontext = MemoryContextSwitchTo(result_context);
 	result = JsonbValueToJsonb(&root);

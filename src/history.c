@@ -199,9 +199,9 @@ check_events(Oid schema, Oid events, Oid table)
 }
 
 /*
- * Raise 55000 unless the relation is the table of contacts or a partition of
- * it.  A partition that is being detached does not tell of what; but whoever
- * owns it, as any partition, could write what he likes.
+ * Raise 55000 unless the relation is the table of contacts, a partition of it or
+ * a child.  A partition that is being detached does not tell of what; but
+ * whoever owns it, as any of these, could write what he likes.
  */
 static void
 check_contacts(Relation rel, Oid table)
@@ -218,7 +218,8 @@ check_contacts(Relation rel, Oid table)
 		ancestors = get_partition_ancestors(relid);
 	if (!OidIsValid(table) ||
 		(relid != table && !list_member_oid(ancestors, table) &&
-		 !(rel->rd_rel->relispartition && ancestors == NIL)))
+		 !(rel->rd_rel->relispartition && ancestors == NIL) &&
+		 !list_member_oid(find_all_inheritors(table, NoLock, NULL), relid)))
 		cb_not_set_up(psprintf("%s is not the table of contacts of this extension.", name), "Drop the trigger.");
 	if (rel->rd_rel->relowner != owner)
 		cb_not_set_up(psprintf("%s does not belong to the owner of the contacts.", name),
@@ -673,10 +674,7 @@ check_columns(Oid schema, Oid events, Oid table, const CbNames *names)
 							   cb_qualified(schema, "contact_history_setup")));
 }
 
-/*
- * Put the trigger on contacts, unless it is there.  Raises 55000 when it is but
- * does not fire, or when a partition is somebody else's.
- */
+/* Put the trigger on a table, unless it is there.  Raises 55000 when it is but does not fire. */
 static void
 put_trigger(Relation rel, Oid schema)
 {
@@ -684,18 +682,7 @@ put_trigger(Relation rel, Oid schema)
 										   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
 	char	   *table = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
 	const Trigger *trigger = cb_find_trigger(rel, function);
-	ListCell   *lc;
 
-	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-	{
-		foreach(lc, find_all_inheritors(RelationGetRelid(rel), ShareRowExclusiveLock, NULL))
-		{
-			Relation	part = relation_open(lfirst_oid(lc), NoLock);
-
-			check_contacts(part, RelationGetRelid(rel));
-			relation_close(part, NoLock);
-		}
-	}
 	if (!trigger)
 		execute(psprintf("CREATE TRIGGER " TRIGGER_NAME " AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s()",
 						 table, cb_qualified(schema, "contact_record")));
@@ -730,6 +717,7 @@ contact_history_setup(PG_FUNCTION_ARGS)
 	Relation	rel;
 	const Trigger *trigger;
 	CbNames		names;
+	ListCell   *lc;
 
 	/* one at a time, and the extension stays */
 	LockDatabaseObject(ProcedureRelationId, fcinfo->flinfo->fn_oid, 0,
@@ -762,7 +750,16 @@ contact_history_setup(PG_FUNCTION_ARGS)
 		events = get_relname_relid(RELATION_NAME, schema);
 		check_events(schema, events, table);
 	}
-	put_trigger(rel, schema);
+	/* partitions get the trigger of the whole, children need one of their own */
+	foreach(lc, find_all_inheritors(table, ShareRowExclusiveLock, NULL))
+	{
+		Relation	part = relation_open(lfirst_oid(lc), NoLock);
+
+		check_contacts(part, table);
+		if (!part->rd_rel->relispartition || RelationGetRelid(part) == table)
+			put_trigger(part, schema);
+		relation_close(part, NoLock);
+	}
 	relation_close(rel, NoLock);
 	SPI_finish();
 

@@ -20,13 +20,13 @@
 #include "model.h"
 
 #define BYTEWISE "COLLATE \"C\""
-#define SHOWN(show_as, from, name, ...) {.key = name, .kind = show_as, .relation = from, __VA_ARGS__}
+#define SHOWN(show_as, from, name, ...) {.key = (name), .kind = (show_as), .relation = (from), __VA_ARGS__}
 #define COLUMN(show_as, from, name, called, ...) SHOWN(show_as, from, name, .column = called, __VA_ARGS__)
 #define ID(from) COLUMN(CB_ID, from, "id", "id", .constraint = BYTEWISE, .not_null = true)
 #define LINK(from, called, to) \
-	COLUMN(CB_LINK, from, NULL, called, .constraint = BYTEWISE, .not_null = true, .object = to)
+	COLUMN(CB_LINK, from, NULL, called, .constraint = BYTEWISE, .not_null = true, .object = (to))
 #define EVENT(from, name, always) \
-	COLUMN(CB_EVENT, from, name, name, .constraint = BYTEWISE, .not_null = always)
+	COLUMN(CB_EVENT, from, name, name, .constraint = BYTEWISE, .not_null = (always))
 #define CONTACT_EVENT(number, name, always) EVENT(CB_CONTACTS, name, always),
 /* every UPDATE reads the expression anew, and this one is shorter than an IN */
 #define ONE_OF(called, values) "CHECK (" called " = ANY ('{" values "}'))"
@@ -113,7 +113,7 @@ static CbProperty contact_audit[] = {
 };
 
 #define OBJECT(from, listed_by, shows) \
-	{.relation = from, .link = listed_by, .properties = shows, .nproperties = lengthof(shows)}
+	{.relation = (from), .link = (listed_by), .properties = (shows), .nproperties = lengthof(shows)}
 
 CbObject	cb_objects[CB_NOBJECTS] = {
 	[CB_CONTACT] = OBJECT(CB_CONTACTS, CB_NO_RELATION, contact),
@@ -129,8 +129,8 @@ CbObject	cb_objects[CB_NOBJECTS] = {
 
 /*
  * The fillfactor leaves room on a page for a new version of every row on it,
- * longer by the stamps and a reason, so that a block stays on its page (HOT)
- * even when all contacts of a page are blocked in one transaction.
+ * longer by the stamps and a short reason, so that a block stays on its page
+ * (HOT) even when all contacts of a page are blocked in one transaction.
  */
 CbRelationInfo cb_relations[CB_NRELATIONS] = {
 	[CB_ACCOUNTS] = {.name = "accounts"},

@@ -296,7 +296,7 @@ check_type(const Found *found, int place, Findings *findings)
 	}
 	else if (column->kind == CB_STATUS)
 	{
-		if (!is_id_type(type) && !type_is_enum(type))
+		if ((!is_id_type(type) || type == UUIDOID) && !type_is_enum(type))
 			should_be = "text";
 	}
 	else if (column->kind == CB_REASON || column->kind == CB_EVENT)
@@ -811,8 +811,9 @@ check_trigger(const Found *contacts, Oid schema, const Trigger *trigger, const C
 		if (!cb_is_audited(&contacts->info->columns[place]) || contacts->table_numbers[place] == InvalidAttrNumber ||
 			strcmp(names->columns[place], get_attname(contacts->table, contacts->table_numbers[place], false)) == 0)
 			continue;
-		find(findings, psprintf("Trigger %s on %s takes %s for %s, which is %s.", name, contacts->table_name,
-								names->columns[place], column_name(contacts, place), table_column_name(contacts, place)),
+		find(findings, psprintf("Trigger %s on %s takes %s from column %s, but it is column %s.", name,
+								contacts->table_name, column_name(contacts, place),
+								quote_identifier(names->columns[place]), table_column_name(contacts, place)),
 			 text);
 		return;
 	}
@@ -876,22 +877,23 @@ check_labels(const Found *contacts, Oid schema, int place, Oid status_type, cons
 }
 
 /*
- * Tables that inherit from that of contacts, whose rows are contacts that no
- * trigger of ours guards.
+ * Tables that inherit from that of contacts have its rows, but not its trigger.
  */
 static void
-check_children(const Found *contacts, Findings *findings)
+check_children(const Found *contacts, Oid schema, const char *const *labels, Findings *findings)
 {
+	List	   *arguments = trigger_arguments(contacts, labels);
 	ListCell   *lc;
 
-	foreach(lc, find_inheritance_children(contacts->table, AccessShareLock))
+	foreach(lc, find_all_inheritors(contacts->table, AccessShareLock, NULL))
 	{
 		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
 		char	   *name = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
 
-		if (!rel->rd_rel->relispartition)
+		if (RelationGetRelid(rel) != contacts->table && !rel->rd_rel->relispartition &&
+			!cb_find_trigger(rel, cb_trigger_function(schema)))
 			find(findings, psprintf("%s inherits from %s, but not its trigger.", name, contacts->table_name),
-				 psprintf("ALTER TABLE %s NO INHERIT %s;", name, contacts->table_name));
+				 cb_create_trigger(CB_TRIGGER_NAME, name, schema, arguments));
 		relation_close(rel, NoLock);
 	}
 }
@@ -942,7 +944,7 @@ check_lifecycle(const Found *contacts, Oid schema, Findings *findings)
 		check_labels(contacts, schema, place, status_type, trigger, findings);
 	else
 		check_rows(contacts, schema, place, status_type, labels, needs_trigger, trigger, findings);
-	check_children(contacts, findings);
+	check_children(contacts, schema, labels, findings);
 	relation_close(table, NoLock);
 	return wanted;
 }
@@ -1210,6 +1212,7 @@ indexed_column(const Found *contacts, Relation index)
 {
 	Bitmapset  *columns = NULL;
 	Bitmapset  *predicate = NULL;
+	int			whole_row = InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber;
 
 	for (int i = 0; i < index->rd_index->indnatts; i++)
 		columns = bms_add_member(columns, index->rd_index->indkey.values[i]);
@@ -1222,7 +1225,8 @@ indexed_column(const Found *contacts, Relation index)
 
 		if ((column->kind == CB_STATUS || column->kind == CB_EVENT) && number != InvalidAttrNumber &&
 			(bms_is_member(number, columns) ||
-			 bms_is_member(number - FirstLowInvalidHeapAttributeNumber, predicate)))
+			 bms_is_member(number - FirstLowInvalidHeapAttributeNumber, predicate) ||
+			 bms_is_member(whole_row, predicate)))
 			return column->name;
 	}
 	return "";

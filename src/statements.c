@@ -335,7 +335,7 @@ plan_by_key(PlanEntry *entry)
 {
 	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan", "jit"};
 	int			nest_level = NewGUCNestLevel();
-	CachedPlan *plan;
+	CachedPlan *plan = NULL;
 
 	for (size_t i = 0; i < lengthof(off); i++)
 		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
@@ -510,7 +510,7 @@ check_keys(const CbRows *rows)
 static void
 execute(PlanEntry *entry, const SPIExecuteOptions *options)
 {
-	int			rc;
+	int			rc = 0;
 
 	entry->uses++;
 	PG_TRY();

@@ -48,7 +48,7 @@ cb_is_audited(const CbColumn *column)
 }
 
 /* Raise 55000 for an argument of the audit trigger, and say what there can be. */
-static void
+pg_noreturn static void
 bad_argument(const Trigger *trigger, const char *argument, const char *what)
 {
 	StringInfoData allowed;
@@ -406,16 +406,14 @@ cb_trigger_trouble(Oid relid, Oid schema, const char **remedy, bool *is_missing)
 	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
 	{
 		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
-		bool		is_partition = rel->rd_rel->relispartition;
+		bool		gets_trigger = rel->rd_rel->relispartition || RelationGetRelid(rel) == relid;
 
 		if (RelationGetRelid(rel) == relid)
-		{
 			*is_missing = cb_find_trigger(rel, function) == NULL;
-			is_partition = true;
-		}
-		if (!trouble && is_partition)
+		/* a child that is no partition has one of its own, or none */
+		if (!trouble && (gets_trigger || cb_find_trigger(rel, function)))
 			trouble = trouble_of_table(rel, function, schema, remedy);
-		if (*is_missing && is_partition)
+		if (*is_missing && gets_trigger)
 			append_obstacle(&obstacles, rel, function);
 		relation_close(rel, NoLock);
 	}

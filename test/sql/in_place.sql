@@ -1,5 +1,6 @@
 -- A block is done in place: a heap-only (HOT) update, one by one and all in
--- one statement.  A retry writes no row version and no WAL, and locks no row.
+-- one statement, of the smallest contacts and of large ones.  A retry writes no
+-- row version and no WAL, and locks no row.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA regress_in_place;
@@ -13,45 +14,88 @@ SELECT indexrelid::regclass AS index, pg_get_indexdef(indexrelid) AS definition
 SELECT count(*) FROM pg_index
 	WHERE indrelid = 'contacts'::regclass AND pg_get_indexdef(indexrelid) ~ 'status|blocked_|_at|_by';
 
--- 2,000 contacts as they are in life; fewer where the caches are discarded all
--- the time, which makes a call take a thousand times as long
-SELECT CASE current_setting('debug_discard_caches') WHEN '0' THEN 1000 ELSE 5 END AS number \gset
-CREATE FUNCTION fake_id(text) RETURNS text LANGUAGE sql AS $$ SELECT md5($1)::uuid::text $$;
-SELECT set_config('contact_block.actor', fake_id('importer'), false) IS NOT NULL AS actor_set;
-INSERT INTO users (id, email, status, name, first_name, last_name)
-	SELECT fake_id('user ' || n), 'user' || n || '@example.org', 'Active', 'User ' || n, 'User', n
-	FROM generate_series(0, 9) AS n;
-INSERT INTO contacts (id, email, name, user_id)
-	SELECT fake_id('contact ' || n), 'first.last' || n || '@mail.example.org', 'First Last' || n,
-		fake_id('user ' || n % 10)
-	FROM generate_series(1, 2 * :number) AS n;
-
-CREATE VIEW updates AS
-	SELECT n_tup_upd AS updates, n_tup_hot_upd AS in_place
-	FROM pg_stat_user_tables WHERE relid = 'contacts'::regclass;
-
--- 1,000 one by one
-SELECT set_config('contact_block.actor', fake_id('user 1'), false) IS NOT NULL AS actor_set;
-CREATE PROCEDURE block_contacts(number integer) LANGUAGE plpgsql AS $$
+-- Contacts of two kinds: the smallest, with ids of 5 bytes and nothing but an
+-- email, and those with ids of 36 bytes, a name and a user.  Little of all this is
+-- done where the caches are discarded all the time, which makes a call take a
+-- thousand times as long.
+SELECT current_setting('debug_discard_caches') <> '0' AS slow,
+	CASE current_setting('debug_discard_caches') WHEN '0' THEN 500 ELSE 1 END AS number \gset
+CREATE FUNCTION test_id(kind text, n integer) RETURNS text LANGUAGE sql AS
+	$$ SELECT CASE kind WHEN 'short' THEN lpad(n::text, 5, '0') ELSE md5(n::text)::uuid::text END $$;
+CREATE PROCEDURE load(kind text, number integer) LANGUAGE plpgsql AS $$
 BEGIN
-	FOR n IN 1 .. number LOOP
-		PERFORM contact_block(fake_id('contact ' || n), 'asked us by phone');
+	TRUNCATE contacts, users CASCADE;
+	PERFORM pg_stat_reset_single_table_counters('contacts'::regclass);
+	PERFORM set_config('contact_block.actor', test_id(kind, 1), false);
+	IF kind = 'short' THEN
+		INSERT INTO contacts (id, email)
+			SELECT test_id(kind, n), n || '@example.org' FROM generate_series(1, number) AS n;
+	ELSE
+		INSERT INTO users (id, email, status, name, first_name, last_name)
+			SELECT test_id(kind, n), 'user' || n || '@example.org', 'Active', 'User ' || n, 'User', n
+			FROM generate_series(0, 9) AS n;
+		INSERT INTO contacts (id, email, name, user_id)
+			SELECT test_id(kind, n), 'first.last' || n || '@mail.example.org', 'First Last' || n, test_id(kind, n % 10)
+			FROM generate_series(1, number) AS n;
+	END IF;
+END $$;
+
+-- one by one: blocked, unblocked and blocked again, a transaction each
+CREATE PROCEDURE one_by_one(reason text) LANGUAGE plpgsql AS $$
+DECLARE
+	ids text[] := (SELECT array_agg(id ORDER BY md5(id)) FROM contacts);
+	id text;
+BEGIN
+	COMMIT;
+	FOR round IN 1 .. 3 LOOP
+		FOREACH id IN ARRAY ids LOOP
+			IF round = 2 THEN
+				PERFORM contact_unblock(id);
+			ELSE
+				PERFORM contact_block(id, reason);
+			END IF;
+			COMMIT;
+		END LOOP;
 	END LOOP;
 END $$;
-CALL block_contacts(:number);
-SELECT pg_stat_force_next_flush();
-SELECT updates = :number AS updates, in_place = :number AS in_place FROM updates;
+-- all in one statement
+CREATE PROCEDURE at_once(reason text) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM contact_block(id, reason) FROM contacts;
+END $$;
 
--- 1,000 in one statement
-SELECT count(contact_block(fake_id('contact ' || n), 'asked us by phone')) = :number AS blocked
-	FROM generate_series(:number + 1, 2 * :number) AS n;
-SELECT pg_stat_force_next_flush();
-SELECT updates = 2 * :number AS updates, in_place = 2 * :number AS in_place FROM updates;
 
--- a retry: 1,000 times nothing
-CALL block_contacts(:number);
-SELECT pg_stat_force_next_flush();
-SELECT updates = 2 * :number AS updates, in_place = 2 * :number AS in_place FROM updates;
+-- what README promises: the share that is in place, by the bytes of the reason
+CREATE TABLE promised (number serial, way text, kind text, reason integer, share numeric, updates bigint, in_place bigint);
+INSERT INTO promised (way, kind, reason, share) VALUES
+	('one_by_one', 'short', 0, 1), ('one_by_one', 'short', 20, 1), ('one_by_one', 'short', 120, 0.98),
+	('one_by_one', 'long', 0, 1), ('one_by_one', 'long', 20, 1), ('one_by_one', 'long', 120, 1),
+	('at_once', 'short', 0, 1), ('at_once', 'short', 20, 0.95), ('at_once', 'short', 120, 0.55),
+	('at_once', 'long', 0, 1), ('at_once', 'long', 20, 1), ('at_once', 'long', 120, 0.8);
+CREATE VIEW counted AS
+	SELECT n_tup_upd AS updates, n_tup_hot_upd AS in_place
+	FROM pg_stat_user_tables WHERE relid = 'contacts'::regclass;
+CREATE PROCEDURE flush() LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_stat_force_next_flush();
+END $$;
+ALTER TABLE contacts SET (autovacuum_enabled = off);
+-- a row is a measurement, its columns are run one after the other
+\set ECHO none
+SELECT format('CALL load(%L, %s)', kind, :number),
+	format('CALL %s(%L)', way, repeat('r', reason)),
+	'CALL flush()',
+	format('UPDATE promised SET (updates, in_place) = (SELECT updates, in_place FROM counted) WHERE number = %s', number)
+FROM promised WHERE NOT :'slow' OR number IN (1, 12) ORDER BY number \gexec
+\set ECHO all
+SELECT way, kind, reason, share,
+	coalesce(updates = CASE way WHEN 'at_once' THEN 1 ELSE 3 END * :number AND in_place >= share * updates, :'slow') AS as_promised
+	FROM promised ORDER BY number;
+
+-- a retry: as many times nothing
+CALL at_once(repeat('r', 120));
+CALL flush();
+SELECT count(*) FROM counted NATURAL JOIN promised WHERE number = (SELECT max(number) FROM promised);
 
 -- every kind of it: what the command finds done already stays as it is, with
 -- its place (ctid), its writer (xmin) and its locker (xmax); and as a row lock

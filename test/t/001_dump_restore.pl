@@ -1,6 +1,6 @@
 # A dump, restored in full or as data only, keeps every audit value to the
 # microsecond, every document byte for byte, and the grants on the functions;
-# in a schema whose name needs quoting.
+# in a schema whose name needs quoting, and with contacts as a view.
 
 use strict;
 use warnings FATAL => 'all';
@@ -27,7 +27,7 @@ sub contacts
 {
 	my ($database) = @_;
 	return query($database,
-		'SELECT to_jsonb(c), contact_document(id) FROM contacts AS c ORDER BY id');
+		'SELECT to_jsonb(c), contact_document(id::text) FROM contacts AS c ORDER BY id');
 }
 
 # Who may execute which function, and whether the trigger is there and enabled.
@@ -105,6 +105,62 @@ for my $database ('restored', 'data')
 			SELECT d ->> 'status', d -> 'audit' -> 'blocked' -> 'by' ->> 'name'
 			FROM contact_block('5') AS d}),
 		'Blocked|User One', "a contact is blocked in $database");
+}
+
+# contacts as a view over a table of other names, types and words, the trigger on that table
+$node->safe_psql('postgres', "CREATE DATABASE $_") foreach qw(adopted adopted_restored adopted_data);
+$node->safe_psql('adopted', "CREATE SCHEMA $schema; CREATE EXTENSION contact_block SCHEMA $schema");
+query('adopted', q{
+	CREATE SCHEMA app;
+	CREATE TYPE app.state AS ENUM ('active', 'blocked', 'deleted');
+	CREATE TABLE app."Person" (person_id uuid PRIMARY KEY, mail text NOT NULL, "State" app.state NOT NULL DEFAULT 'active',
+		why text, created timestamptz NOT NULL, created_by text, updated_at timestamp NOT NULL, updated_by text,
+		activated_at timestamptz, activated_by text, blocked_at timestamptz, blocked_by text, deleted_at timestamptz, deleted_by text) WITH (fillfactor = 40);
+	INSERT INTO app."Person" (person_id, mail, created, updated_at)
+	VALUES ('00000000-0000-0000-0000-000000000000', 'old@example.org', '1999-12-31 23:59:59.999999Z', '1999-12-31 23:59:59.999999');
+	CREATE VIEW contacts AS SELECT person_id AS id, mail AS email, NULL AS name, "State" AS status, why AS blocked_reason, NULL AS user_id,
+		created AS created_at, created_by, updated_at, updated_by, activated_at, activated_by, blocked_at, blocked_by, deleted_at, deleted_by
+	FROM app."Person";
+	SELECT contact_block_setup();
+	SET contact_block.actor = 'somebody';
+	INSERT INTO categories VALUES ('n', 'News', 'What is new', NULL);
+	INSERT INTO contacts (id, email) SELECT ('00000000-0000-0000-0000-0000000000' || i)::uuid, i FROM generate_series(10, 49) AS i;
+	INSERT INTO contact_opt_outs SELECT id, 'n', clock_timestamp() FROM contacts;
+	SELECT contact_block(id::text, 'because ' || email) FROM contacts WHERE email <> '30';
+	SELECT contact_unblock(id::text) FROM contacts WHERE email > '30';
+	SELECT contact_delete(id::text) FROM contacts WHERE email > '40';
+	GRANT EXECUTE ON FUNCTION contact_block(text), contact_document(text) TO regress_clerk;
+	GRANT USAGE ON SCHEMA "Help Desk" TO regress_clerk;
+	GRANT SELECT ON ALL TABLES IN SCHEMA "Help Desk" TO regress_clerk;
+	GRANT UPDATE (status, blocked_reason) ON contacts TO regress_clerk});
+$contacts = contacts('adopted');
+$rights = rights('adopted');
+is(query('adopted', q{SELECT string_agg(DISTINCT status::text, ',' ORDER BY status::text) FROM contacts}),
+	'active,blocked,deleted', 'there are contacts in every status');
+
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/adopted", 'adopted' ], 'pg_dump');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', 'adopted_restored', "$dir/adopted" ], 'pg_restore');
+is(contacts('adopted_restored'), $contacts, 'a restored dump has the same contacts and documents');
+is(rights('adopted_restored'), $rights, 'and the same grants and trigger');
+
+$node->command_ok(
+	[ 'pg_restore', '--exit-on-error', '--schema-only', '-d', 'adopted_data', "$dir/adopted" ],
+	'the definitions only');
+$node->command_ok(
+	[ 'pg_restore', '--exit-on-error', '--data-only', '--disable-triggers', '-d', 'adopted_data', "$dir/adopted" ],
+	'then the data only');
+is(contacts('adopted_data'), $contacts, 'they have the same contacts and documents');
+is(rights('adopted_data'), $rights, 'and the same grants and trigger');
+
+for my $database ('adopted_restored', 'adopted_data')
+{
+	is(query($database, q{
+			SELECT contact_block_setup();
+			SET ROLE regress_clerk;
+			SET contact_block.actor = 'u1';
+			SELECT d ->> 'status', d -> 'audit' -> 'blocked' -> 'by' ->> 'id'
+			FROM contact_block('00000000-0000-0000-0000-000000000030') AS d}),
+		"\nBlocked|u1", "a contact is blocked in $database");
 }
 
 done_testing();

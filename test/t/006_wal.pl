@@ -1,5 +1,5 @@
-# A block writes one row version, in place, and commits; a retry writes nothing at
-# all: neither a row version nor WAL.
+# A block writes one row version, in place, and commits, and so does one of many for
+# each; a retry writes nothing at all: neither a row version nor WAL.
 
 use strict;
 use warnings FATAL => 'all';
@@ -45,6 +45,11 @@ is(scalar(grep { /rmgr: Heap .*HOT_UPDATE/ } @records), 1, 'a block is one updat
 is(scalar(grep { /rmgr: Btree/ } @records), 0, 'no index is written');
 is(scalar(grep { /rmgr: Transaction .*COMMIT/ } @records), 1, 'it is committed');
 
+@records = written(q{SELECT * FROM contacts_block('{6,4,1,nobody,5,3,6}', 'because')});
+is(scalar(grep { /rmgr: Heap .*HOT_UPDATE/ } @records), 3, 'a block of many is an update in place for each that it is for');
+is(scalar(grep { /rmgr: Btree/ } @records), 0, 'no index is written');
+is(scalar(grep { /rmgr: Transaction .*COMMIT/ } @records), 1, 'it is committed once');
+
 # now everything is there to be retried, and nothing is left to be tidied up
 my $retries = q{
 	SELECT contact_block('1');
@@ -52,7 +57,11 @@ my $retries = q{
 	SELECT contact_block('1', '');
 	SELECT contact_unblock('2');
 	SELECT contact_delete('3');
-	SELECT contact_document('1')};
+	SELECT contact_document('1');
+	SELECT * FROM contacts_block('{6,4,1,nobody,5,3,6}');
+	SELECT * FROM contacts_block('{6,4,1,nobody,5}', 'because');
+	SELECT * FROM contacts_unblock('{2,3,NULL,7}');
+	SELECT * FROM contacts_delete('{3,nobody}')};
 my $rows = 'SELECT id, ctid, xmin, to_jsonb(c) FROM contacts AS c ORDER BY id';
 $node->safe_psql('postgres', $_) for 'VACUUM', $retries, 'CHECKPOINT';
 my $before = $node->safe_psql('postgres', $rows);
