@@ -16,7 +16,7 @@
 #include "utils/resowner.h"
 
 #include "compat.h"
-#include "change.h"
+#include "history.h"
 #include "trigger.h"
 
 /*
@@ -247,6 +247,9 @@ update_set(const CbCall *call, CbSetAtWork *set)
 	PG_TRY();
 	{
 		rows = cb_run(call, CB_CONTACTS, action, change, set->nids, set->ids, false);
+		/* a trigger that fires from here on is not fired by our UPDATE */
+		cb_set_at_work = NULL;
+		cb_write_events(set);
 	}
 	PG_FINALLY();
 	{
@@ -303,7 +306,8 @@ try_change(const Work *work)
 		.relid = call->schema->contacts_table,
 		.trigger_depth = cb_trigger_depth(),
 		.nids = unknown_ids(work, false, ids),
-		.ids = ids
+		.ids = ids,
+		.context = CurrentMemoryContext
 	};
 	CommandId	command;
 	CbRows	   *rows;

@@ -30,6 +30,8 @@ typedef struct CbSetAtWork
 	bool	   *is_stamped;		/* by the trigger, for each id */
 	int			next;			/* which id the trigger is likely to meet next */
 	CommandId	own_commands;	/* that the history has taken to record them */
+	MemoryContext context;		/* lives as long as this */
+	struct CbEvents *events;	/* that the history has yet to record, for the end of the UPDATE */
 } CbSetAtWork;
 
 extern CbSetAtWork *cb_set_at_work;

@@ -27,16 +27,21 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/queryenvironment.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/tuplestore.h"
 
 #include "compat.h"
-#include "change.h"
+#include "history.h"
 #include "relations.h"
 #include "trigger.h"
 
 #define RELATION_NAME "contact_events"
 #define TRIGGER_NAME "zzz_contact_record"
+
+/* What the INSERT of many events calls them, in front of any relation of this name. */
+#define PENDING_NAME "contact_block_pending"
 
 /* The columns of contact_events; what the trigger writes has a parameter. */
 typedef enum EventColumn
@@ -80,18 +85,30 @@ typedef struct Recorder
 	Oid			events;			/* contact_events */
 	Oid			owner;			/* its owner */
 	bool		is_partitioned;
+	bool		may_wait;		/* does nobody look at the events before the statement is over? */
 	NameData	schema;
 	Oid			id_type;
 } Recorder;
 
-/* The kept plan of the INSERT, and what its text depends on. */
-static struct
+/* The events of a set at work, to be written by one INSERT. */
+struct CbEvents
+{
+	Recorder	recorder;		/* audited is gone with the UPDATE */
+	TupleDesc	desc;
+	Tuplestorestate *rows;
+};
+
+/* The kept plans of the INSERT, of one event and of many, and what their texts depend on. */
+typedef struct Insert
 {
 	NameData	schema;
 	Oid			id_type;
 	SPIPlanPtr	plan;
 	int			uses;
-}			insert;
+} Insert;
+
+static Insert insert_one;
+static Insert insert_many;
 
 /* The type of a contact's id, of a domain its base: what the column here is. */
 static Oid
@@ -153,11 +170,18 @@ owner_may_not(Oid owner, const char *what, const char *grant)
 static void
 check_events(Oid schema, Oid events, Oid table)
 {
-	char	   *name = cb_qualified(schema, RELATION_NAME);
-	char	   *setup = psprintf("Run SELECT %s().", cb_qualified(schema, "contact_history_setup"));
+	char	   *name;
+	char	   *setup;
 	char		kind = OidIsValid(events) ? get_rel_relkind(events) : '\0';
 	Oid			owner = OidIsValid(events) ? relation_owner(events) : InvalidOid;
 
+	/* mostly all is well, and this is part of every change */
+	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) && owner == relation_owner(table) &&
+		object_aclcheck(NamespaceRelationId, schema, owner, ACL_USAGE) == ACLCHECK_OK &&
+		pg_class_aclcheck(events, owner, ACL_INSERT) == ACLCHECK_OK)
+		return;
+	name = cb_qualified(schema, RELATION_NAME);
+	setup = psprintf("Run SELECT %s().", cb_qualified(schema, "contact_history_setup"));
 	if (!OidIsValid(events))
 		cb_not_set_up(psprintf("Relation %s does not exist.", name), setup);
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
@@ -183,10 +207,13 @@ static void
 check_contacts(Relation rel, Oid table)
 {
 	Oid			relid = RelationGetRelid(rel);
-	char	   *name = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
+	char	   *name;
 	Oid			owner = OidIsValid(table) ? relation_owner(table) : InvalidOid;
 	List	   *ancestors = NIL;
 
+	if (relid == table && rel->rd_rel->relowner == owner)
+		return;
+	name = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
 	if (rel->rd_rel->relispartition)
 		ancestors = get_partition_ancestors(relid);
 	if (!OidIsValid(table) ||
@@ -197,6 +224,25 @@ check_contacts(Relation rel, Oid table)
 	if (rel->rd_rel->relowner != owner)
 		cb_not_set_up(psprintf("%s does not belong to the owner of the contacts.", name),
 					  psprintf("ALTER TABLE %s OWNER TO %s;", name, quote_identifier(GetUserNameFromId(owner, false))));
+}
+
+/*
+ * May events of our own UPDATEs wait for its end?  Not if another trigger, or
+ * a rule, would look for them before.
+ */
+static bool
+may_wait(Relation rel, Oid function)
+{
+	if (rel->rd_rules)
+		return false;
+	for (int i = 0; i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (TRIGGER_FOR_AFTER(trigger->tgtype) && !trigger->tgisinternal && trigger->tgfoid != function)
+			return false;
+	}
+	return true;
 }
 
 static Recorder *
@@ -230,6 +276,7 @@ find_recorder(FmgrInfo *flinfo, Relation rel)
 	check_events(schema, recorder->events, table);
 	recorder->owner = relation_owner(recorder->events);
 	recorder->is_partitioned = get_rel_relkind(recorder->events) == RELKIND_PARTITIONED_TABLE;
+	recorder->may_wait = may_wait(rel, flinfo->fn_oid);
 	recorder->id_type = id_type(rel, &recorder->audited->names);
 	namestrcpy(&recorder->schema, get_namespace_name(schema));
 	MemoryContextSwitchTo(oldcontext);
@@ -237,56 +284,78 @@ find_recorder(FmgrInfo *flinfo, Relation rel)
 	return recorder;
 }
 
-/* The plan of the INSERT, made and kept when it is not there. */
-static SPIPlanPtr
-get_plan(const Recorder *recorder)
+/* The type of a column that the trigger writes. */
+static Oid
+written_type(const Recorder *recorder, int i)
 {
-	Oid			types[N_WRITTEN];
-	StringInfoData sql;
+	Oid			type = columns[FIRST_WRITTEN + i].type;
 
-	if (insert.plan && insert.id_type == recorder->id_type &&
-		strcmp(NameStr(insert.schema), NameStr(recorder->schema)) == 0)
-		return insert.plan;
+	return OidIsValid(type) ? type : recorder->id_type;
+}
+
+static char *
+insert_text(const Recorder *recorder, bool is_many)
+{
+	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "INSERT INTO %s (%s", quote_qualified_identifier(NameStr(recorder->schema), RELATION_NAME),
 					 columns[EVENT_TXID].name);
 	for (int i = FIRST_WRITTEN; i < N_EVENT_COLUMNS; i++)
 		appendStringInfo(&sql, ", %s", columns[i].name);
-	appendStringInfoString(&sql, ") VALUES (pg_catalog.pg_current_xact_id()");
+	appendStringInfoString(&sql, ") SELECT pg_catalog.pg_current_xact_id()");
 	for (int i = 0; i < N_WRITTEN; i++)
 	{
-		appendStringInfo(&sql, ", $%d", i + 1);
-		types[i] = OidIsValid(columns[FIRST_WRITTEN + i].type) ? columns[FIRST_WRITTEN + i].type : recorder->id_type;
+		if (is_many)
+			appendStringInfo(&sql, ", %s", columns[FIRST_WRITTEN + i].name);
+		else
+			appendStringInfo(&sql, ", $%d", i + 1);
 	}
-	appendStringInfoChar(&sql, ')');
+	if (is_many)
+		appendStringInfoString(&sql, " FROM " PENDING_NAME);
+	return sql.data;
+}
 
+/* The plan of an INSERT, made and kept when it is not there. */
+static SPIPlanPtr
+get_plan(const Recorder *recorder, Insert *insert)
+{
+	bool		is_many = insert == &insert_many;
+	Oid			types[N_WRITTEN];
+
+	if (insert->plan && insert->id_type == recorder->id_type &&
+		strcmp(NameStr(insert->schema), NameStr(recorder->schema)) == 0)
+		return insert->plan;
+
+	for (int i = 0; i < N_WRITTEN; i++)
+		types[i] = written_type(recorder, i);
 	/* one that an outer call is running stays until the session ends */
-	if (insert.plan && insert.uses == 0)
-		SPI_freeplan(insert.plan);
-	insert.plan = NULL;
-	insert.plan = SPI_prepare(sql.data, N_WRITTEN, types);
-	if (!insert.plan)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	if (SPI_keepplan(insert.plan) != 0)
+	if (insert->plan && insert->uses == 0)
+		SPI_freeplan(insert->plan);
+	insert->plan = NULL;
+	insert->plan = SPI_prepare_cursor(insert_text(recorder, is_many), is_many ? 0 : N_WRITTEN, types,
+									  CURSOR_OPT_GENERIC_PLAN);
+	if (!insert->plan)
+		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(insert->plan) != 0)
 		elog(ERROR, "SPI_keepplan failed");
-	insert.schema = recorder->schema;
-	insert.id_type = recorder->id_type;
-	return insert.plan;
+	insert->schema = recorder->schema;
+	insert->id_type = recorder->id_type;
+	return insert->plan;
 }
 
 /*
- * Run the INSERT.  That no partition takes the row is no fault of whoever
+ * Run an INSERT.  That no partition takes the row is no fault of whoever
  * changed the contact.
  */
 static void
-run_insert(const Recorder *recorder, Datum *values, const char *nulls)
+run_insert(const Recorder *recorder, Insert *insert, Datum *values, const char *nulls)
 {
-	SPIPlanPtr	plan = get_plan(recorder);
+	SPIPlanPtr	plan = get_plan(recorder, insert);
 	MemoryContext oldcontext = CurrentMemoryContext;
 	int			rc;
 
-	insert.uses++;
+	insert->uses++;
 	PG_TRY();
 	{
 		rc = SPI_execute_plan(plan, values, nulls, false, 0);
@@ -295,7 +364,7 @@ run_insert(const Recorder *recorder, Datum *values, const char *nulls)
 	{
 		ErrorData  *error;
 
-		insert.uses--;
+		insert->uses--;
 		MemoryContextSwitchTo(oldcontext);
 		error = CopyErrorData();
 		if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION || !error->table_name || error->column_name ||
@@ -308,34 +377,119 @@ run_insert(const Recorder *recorder, Datum *values, const char *nulls)
 		ReThrowError(error);
 	}
 	PG_END_TRY();
-	insert.uses--;
+	insert->uses--;
 	if (rc != SPI_OK_INSERT)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
 }
 
 /*
- * Write an event, as the owner of contact_events.
+ * Write an event, or those that are pending, as the owner of contact_events.
  */
 static void
-record(const Recorder *recorder, Datum *values, const char *nulls)
+write_events(const Recorder *recorder, EphemeralNamedRelation pending, Datum *values, const char *nulls)
 {
-	CommandId	command;
 	Oid			user;
 	int			security_context;
 
 	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(recorder->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
-
-	/* a call of ours wants to know whether anything else has written */
-	command = GetCurrentCommandId(false);
+	if (pending && SPI_register_relation(pending) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "SPI_register_relation failed");
 	CommandCounterIncrement();
-	run_insert(recorder, values, nulls);
-	if (cb_set_at_work && cb_set_at_work->trigger_depth + 1 == cb_trigger_depth())
-		cb_set_at_work->own_commands += Min(GetCurrentCommandId(false) - command, 2);
-
+	run_insert(recorder, pending ? &insert_many : &insert_one, values, nulls);
 	SPI_finish();
 	SetUserIdAndSecContext(user, security_context);
+}
+
+/* The events of a set, none yet. */
+static struct CbEvents *
+make_events(const Recorder *recorder)
+{
+	struct CbEvents *events = (struct CbEvents *) palloc(sizeof(struct CbEvents));
+	List	   *names = NIL;
+	List	   *types = NIL;
+	List	   *modifiers = NIL;
+	List	   *collations = NIL;
+
+	for (int i = 0; i < N_WRITTEN; i++)
+	{
+		names = lappend(names, makeString(unconstify(char *, columns[FIRST_WRITTEN + i].name)));
+		types = lappend_oid(types, written_type(recorder, i));
+		modifiers = lappend_int(modifiers, -1);
+		collations = lappend_oid(collations, get_typcollation(written_type(recorder, i)));
+	}
+	events->recorder = *recorder;
+	events->desc = BuildDescFromLists(names, types, modifiers, collations);
+	events->rows = tuplestore_begin_heap(false, false, work_mem);
+	return events;
+}
+
+/* Keep an event of a set at work for the end of its UPDATE. */
+static void
+keep_event(const Recorder *recorder, CbSetAtWork *set, Datum *values, const char *nulls)
+{
+	bool		isnull[N_WRITTEN];
+
+	if (!set->events)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(set->context);
+
+		set->events = make_events(recorder);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	for (int i = 0; i < N_WRITTEN; i++)
+		isnull[i] = nulls[i] == 'n';
+	tuplestore_putvalues(set->events->rows, set->events->desc, values, isnull);
+}
+
+/*
+ * An INSERT for each row costs more than the rest of its change: the events of
+ * many contacts in one call are written by one, where nobody can tell.
+ */
+static void
+record(const Recorder *recorder, Relation rel, Datum *values, const char *nulls)
+{
+	CbSetAtWork *set = cb_set_at_work;
+	CommandId	command = GetCurrentCommandId(false);
+
+	if (set && set->trigger_depth + 1 != cb_trigger_depth())
+		set = NULL;
+	if (set && set->nids > 1 && recorder->may_wait && RelationGetRelid(rel) == set->relid)
+	{
+		keep_event(recorder, set, values, nulls);
+		return;
+	}
+	write_events(recorder, NULL, values, nulls);
+	/* a call of ours wants to know whether anything else has written */
+	if (set)
+		set->own_commands += Min(GetCurrentCommandId(false) - command, 2);
+}
+
+void
+cb_write_events(CbSetAtWork *set)
+{
+	struct CbEvents *events = set->events;
+	EphemeralNamedRelationData pending;
+	CommandId	command;
+
+	if (!events)
+		return;
+	pending = (EphemeralNamedRelationData) {
+		.md = {
+			.name = PENDING_NAME,
+			.tupdesc = events->desc,
+			.enrtype = ENR_NAMED_TUPLESTORE,
+			.enrtuples = tuplestore_tuple_count(events->rows)
+		},
+		.reldata = events->rows
+	};
+	CommandCounterIncrement();
+	command = GetCurrentCommandId(false);
+	write_events(&events->recorder, &pending, NULL, NULL);
+	set->own_commands += Min(GetCurrentCommandId(false) - command, 1);
+	tuplestore_end(events->rows);
+	set->events = NULL;
 }
 
 /* A status in the contract's word, or what stands there. */
@@ -413,14 +567,12 @@ contact_record(PG_FUNCTION_ARGS)
 	 values[(column) - FIRST_WRITTEN] = (isnull) ? (Datum) 0 : (value))
 	WRITE(EVENT_CONTACT_ID, new->tts_values[audited->id], new->tts_isnull[audited->id]);
 	WRITE(EVENT_AT, new->tts_values[audited->at[stamp]], new->tts_isnull[audited->at[stamp]]);
-	WRITE(EVENT_BY, CStringGetTextDatum(cb_column_string(desc, audited->by[stamp], new->tts_values, new->tts_isnull)),
-		  new->tts_isnull[audited->by[stamp]]);
+	WRITE(EVENT_BY, cb_column_text(desc, audited->by[stamp], new->tts_values), new->tts_isnull[audited->by[stamp]]);
 	WRITE(EVENT_OLD_STATUS, status_word(&audited->names, old_word), !old_word);
 	WRITE(EVENT_STATUS, status_word(&audited->names, word), !word);
-	WRITE(EVENT_REASON, CStringGetTextDatum(cb_column_string(desc, audited->reason, new->tts_values, new->tts_isnull)),
-		  new->tts_isnull[audited->reason]);
+	WRITE(EVENT_REASON, cb_column_text(desc, audited->reason, new->tts_values), new->tts_isnull[audited->reason]);
 #undef WRITE
-	record(recorder, values, nulls);
+	record(recorder, trigdata->tg_relation, values, nulls);
 	return PointerGetDatum(NULL);
 }
 

@@ -1,32 +1,10 @@
 -- The results, as medians, in Markdown; and the data of the plot.
--- Variables: many, growth (the sizes), results, plot (files to read and to write).
-\set copy '\\copy bench.results FROM ' :results
-:copy
-CREATE VIEW bench.median AS
-    SELECT section, item, contestant, percentile_cont(0.5) WITHIN GROUP (ORDER BY value) AS value
-    FROM bench.results GROUP BY section, item, contestant;
--- A median; an error when nothing was measured.
-CREATE FUNCTION bench.m(section text, item text, contestant text) RETURNS numeric LANGUAGE plpgsql AS $$
-DECLARE
-    found numeric;
-BEGIN
-    SELECT value INTO STRICT found FROM bench.median AS r WHERE (r.section, r.item, r.contestant) = ($1, $2, $3);
-    RETURN found;
-EXCEPTION WHEN no_data_found THEN
-    RAISE 'not measured: %, %, %', section, item, contestant;
-END $$;
-CREATE FUNCTION bench.row(VARIADIC cells text[]) RETURNS text LANGUAGE sql
-    RETURN '| ' || array_to_string(cells, ' | ', '') || ' |';
-CREATE FUNCTION bench.head(VARIADIC cells text[]) RETURNS text LANGUAGE sql
-    RETURN E'\n' || bench.row(VARIADIC cells) || E'\n|---' || repeat('|---:', cardinality(cells) - 1) || '|';
+-- Variables: many, growth (the sizes), plot (the folder to write to).
 -- what a trigger costs over none
 CREATE FUNCTION bench.over_none(contestant text) RETURNS numeric LANGUAGE sql
     RETURN bench.m('trigger', 'row', contestant) - bench.m('trigger', 'row', 'none');
 SELECT min(size) AS smallest, max(size) AS largest
 FROM unnest(string_to_array(:'growth', ' ')::int8[]) AS size \gset
-
-SELECT bench.row('PostgreSQL', current_setting('server_version') || ', contact_block ' || extversion)
-FROM pg_extension WHERE extname = 'contact_block';
 
 SELECT bench.head('goal (medians)', 'measured', 'goal');
 SELECT bench.row(figure, measured, goal) FROM (VALUES

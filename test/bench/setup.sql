@@ -1,7 +1,5 @@
 -- What the measurements need beside the data.
 -- Variables: trigger_rows.
-CREATE TABLE bench.results (section text, item text, contestant text, value float8);
-
 -- The trigger alone: the same table five times, its trigger apart; empty does
 -- nothing but look whether the row is the same.
 CREATE EXTENSION moddatetime SCHEMA bench;
