@@ -549,8 +549,14 @@ looks_done(Work work)
 static int
 try_again(const Work *work)
 {
+	CbSetAtWork none = {.change = work->change};
+
 	if (explain(work) == 0)
+	{
+		/* who may change nothing hears so also where there is nothing to change */
+		(void) update_set(work->call, &none);
 		return 0;
+	}
 	try_change(work);
 	/* it may have waited, and what was seen before is old then */
 	for (int i = 0; i < work->nids; i++)

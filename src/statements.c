@@ -547,10 +547,10 @@ key_parameter(const CbSchema *schema, CbRelation relation, CbAction action,
 		if (cb_parse_id(type, keys[i], &values[nvalues]))
 			nvalues++;
 	}
-	if (nvalues == 0)
+	if (nvalues == 0 && nkeys > 0)
 		return false;
 	*parameter = (ParamExternData) {
-		values[0], false, PARAM_FLAG_CONST, type
+		nvalues > 0 ? values[0] : (Datum) 0, false, PARAM_FLAG_CONST, type
 	};
 	if (takes_many(action))
 	{

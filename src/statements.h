@@ -59,7 +59,8 @@ typedef struct CbChange
 /*
  * Run a statement and return its rows, in the current memory context.  Keys
  * are text and not null; one that is no value of the column's type is found
- * nowhere.  A change is for the actions that are one.  With read_only it sees
+ * nowhere; without any, a statement for many runs all the same and finds
+ * nothing.  A change is for the actions that are one.  With read_only it sees
  * what the active snapshot sees, else all that is committed by now and what
  * this transaction did.  Between SPI_connect and SPI_finish only.
  */
