@@ -91,7 +91,9 @@ sub catalog
 			'comment', obj_description(oid, 'pg_extension'))
 		FROM pg_extension AS e WHERE extname = 'contact_block';
 		SELECT to_jsonb(p) - 'oid' || jsonb_build_object('proowner', proowner::regrole, 'pronamespace', pronamespace::regnamespace,
-			'comment', obj_description(p.oid, 'pg_proc'), 'initprivs', initprivs)
+			'comment', obj_description(p.oid, 'pg_proc'), 'initprivs', initprivs,
+			-- the tree also says where it stood in the script
+			'proargdefaults', pg_get_expr(proargdefaults, 0))
 		FROM pg_proc AS p LEFT JOIN pg_init_privs AS i ON i.objoid = p.oid AND i.classoid = 'pg_proc'::regclass
 		WHERE proname LIKE 'contact%' ORDER BY p.oid::regprocedure::text COLLATE "C";
 		SELECT concat_ws(' ', pg_describe_object(classid, objid, objsubid), deptype,
