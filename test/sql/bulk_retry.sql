@@ -29,7 +29,7 @@ CREATE TRIGGER tell BEFORE UPDATE ON contacts FOR EACH STATEMENT EXECUTE FUNCTIO
 SELECT array_agg('c' || n) AS all FROM generate_series(5, 60) AS n \gset
 SELECT array_agg('c' || n) AS some FROM generate_series(10, 40) AS n \gset
 SELECT * FROM answer(:'some');
--- the same again: nothing is even tried
+-- the same again: an UPDATE of none, for whoever may not change contacts to hear so
 SELECT * FROM answer(:'some');
 SELECT * FROM answer(:'some', '');
 -- more than before, and what cannot be
