@@ -129,9 +129,10 @@ contacts_table(Oid schema)
 
 	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW)
 	{
-		rel = relation_open(relid, AccessShareLock);
-		relid = cb_table_under(rel, NULL);
-		relation_close(rel, NoLock);
+		rel = try_relation_open(relid, AccessShareLock);
+		relid = rel ? cb_table_under(rel, NULL) : InvalidOid;
+		if (rel)
+			relation_close(rel, NoLock);
 	}
 	return relid;
 }

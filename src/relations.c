@@ -236,17 +236,18 @@ look_at_trigger(CbSchema *schema)
 {
 	Oid			relid = schema->relids[CB_CONTACTS];
 	Oid			status_type = schema->types[cb_relations[CB_CONTACTS].first + cb_contact_place(CB_STATUS)];
-	Relation	rel = relation_open(relid, AccessShareLock);
+	Relation	rel = try_relation_open(relid, AccessShareLock);
 	const Trigger *trigger = NULL;
 	CbNames		names;
 
+	/* one that was dropped since its name was looked up: the statement will tell */
 	schema->contacts_table = relid;
-	if (rel->rd_rel->relkind == RELKIND_VIEW)
+	if (rel && rel->rd_rel->relkind == RELKIND_VIEW)
 	{
 		schema->contacts_table = known->contacts_table = cb_table_under(rel, NULL);
 		relation_close(rel, NoLock);
 		rel = OidIsValid(schema->contacts_table) ?
-			relation_open(schema->contacts_table, AccessShareLock) : NULL;
+			try_relation_open(schema->contacts_table, AccessShareLock) : NULL;
 	}
 	if (rel)
 		trigger = cb_find_trigger(rel, cb_trigger_function(schema->oid));

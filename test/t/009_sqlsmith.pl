@@ -54,7 +54,7 @@ $node->safe_psql('postgres', q{
 	GRANT USAGE ON SCHEMA shadow TO smith;
 	CREATE VIEW shadow.pg_proc AS
 		SELECT * FROM pg_catalog.pg_proc
-		WHERE pronamespace = 'smith'::regnamespace AND proname <> 'contact_block_setup' -- it would take most of the time
+		WHERE pronamespace = 'smith'::regnamespace AND proname NOT LIKE 'contact%setup' -- they would take most of the time
 			OR oid = ANY ('{upper(text), md5(text), jsonb_pretty(jsonb), "jsonb_object_field(jsonb, text)", "jsonb_object_field_text(jsonb, text)"}'::regprocedure[]);
 	GRANT SELECT ON shadow.pg_proc TO smith;
 	ALTER ROLE smith SET search_path = shadow, pg_catalog});
@@ -66,7 +66,7 @@ my $log = slurp_file($node->logfile);
 is(join('', $log =~ /^.*(?:TRAP:|PANIC:|was terminated by signal).*\n(?:.*DETAIL: .*\n)?(?:\t.*\n)*/mg), '', 'no crash');
 
 my $calls = $node->safe_psql('postgres', q{
-	SELECT funcname, sum(calls) FROM pg_stat_user_functions WHERE funcname <> 'contact_block_setup' GROUP BY 1 ORDER BY 1});
+	SELECT funcname, sum(calls) FROM pg_stat_user_functions WHERE funcname NOT LIKE 'contact%setup' GROUP BY 1 ORDER BY 1});
 note("calls that returned:\n$calls");
 is($calls =~ s/\|[1-9]\d*$//mgr, join("\n", qw(contact_audit contact_block contact_delete contact_document contact_unblock)),
 	'each function was called and returned');
