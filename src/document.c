@@ -477,8 +477,8 @@ add_property(const Document *document, JsonbValue *value, const CbObject *object
 			 const CbProperty *property, const CbRow *row)
 {
 	const CbObject *target = &cb_objects[property->object];
-	bool		isnull = property->column && row->isnull[property->place];
-	Datum		datum = isnull || !property->column ? (Datum) 0 : row->values[property->place];
+	bool		isnull = !property->column || row->isnull[property->place];
+	Datum		datum = isnull ? (Datum) 0 : row->values[property->place];
 	const CbRow *referenced;
 
 	switch (property->kind)
