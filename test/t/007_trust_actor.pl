@@ -234,6 +234,10 @@ is(recorded('trusting', '-c contact_block.trust_actor=on'), 'joe', 'off for the 
 $node->safe_psql('postgres', 'ALTER ROLE joe IN DATABASE postgres SET contact_block.trust_actor = on');
 is(recorded('postgres', ''), 'forged', 'on for the role in the database');
 $node->safe_psql('postgres', 'ALTER ROLE joe IN DATABASE postgres RESET ALL; ALTER ROLE joe RESET ALL');
+$node->safe_psql('postgres', 'ALTER DATABASE trusting SET contact_block.trust_actor = neither');
+is(recorded('trusting', ''), 'joe', 'one that makes no sense: the login');
+$node->safe_psql('postgres', 'ALTER DATABASE trusting RESET contact_block.trust_actor');
+is(recorded('trusting', ''), 'forged', 'until it is gone');
 $node->safe_psql('postgres', 'GRANT SET ON PARAMETER contact_block.trust_actor TO joe');
 is(recorded('postgres', ''), 'joe', 'off, and may be set: the login');
 is(recorded('postgres', '-c contact_block.trust_actor=on'), 'forged', 'and on when it is asked for');
