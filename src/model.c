@@ -129,8 +129,9 @@ CbObject	cb_objects[CB_NOBJECTS] = {
 
 /*
  * The fillfactor leaves room on a page for a new version of every row on it,
- * longer by the stamps and a short reason, so that a block stays on its page
- * (HOT) even when all contacts of a page are blocked in one transaction.
+ * longer by the stamps: all its contacts can be blocked in one transaction,
+ * without a reason, and stay there (HOT).  What a reason changes is measured
+ * in doc/benchmark.md, Room on the page.
  */
 CbRelationInfo cb_relations[CB_NRELATIONS] = {
 	[CB_ACCOUNTS] = {.name = "accounts"},

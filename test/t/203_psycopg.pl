@@ -39,7 +39,7 @@ $expected->{no_status} = {
 	error => {
 		class => 'CheckViolation',
 		sqlstate => '23514',
-		detail => 'It is "5", and can be "0", "1", "2" or "9".'
+		detail => 'It is "5", and can be one of "0", "1", "2", "9".'
 	}
 };
 
