@@ -21,18 +21,6 @@ const CbStatusInfo cb_statuses[CB_NSTATUSES] = {
 	CB_IS(CB_ACTIVE) | CB_IS(CB_BLOCKED), true}
 };
 
-CbStatus
-cb_find_status(const char *name)
-{
-	int			status = 0;
-
-	if (!name)
-		return CB_NO_STATUS;
-	while (status < CB_NSTATUSES && strcmp(cb_statuses[status].name, name) != 0)
-		status++;
-	return (CbStatus) status;
-}
-
 const char *
 cb_status_constraint(void)
 {

@@ -60,9 +60,6 @@ typedef struct CbStatusInfo
 
 extern const CbStatusInfo cb_statuses[CB_NSTATUSES];
 
-/* The status of this name, CB_NO_STATUS if it is none or NULL. */
-extern CbStatus cb_find_status(const char *name);
-
 /* What follows the type of the status column in CREATE TABLE. */
 extern const char *cb_status_constraint(void);
 
