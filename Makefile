@@ -27,7 +27,9 @@ REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test
 ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=.
-PROVE_TESTS ?= test/t/*.pl
+# the longest last: with prove --jobs others run beside them
+TAP_LONG = $(addprefix test/t/,009_sqlsmith.pl 012_interrupts.pl 013_out_of_memory.pl 008_fuzz.pl)
+PROVE_TESTS ?= $(filter-out $(TAP_LONG),$(sort $(wildcard test/t/*.pl))) $(TAP_LONG)
 EXTRA_CLEAN = tmp_check log output_iso results
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -11,6 +11,16 @@
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SCRATCH='' APT_FILES=() AS=()
 
+# Debian's packages: what everything needs, NN being the server's version; what single
+# tests need, first those of the gateway, then users' own programs (Debian's npm would bring
+# hundreds of packages along: where there is none, what needs it is skipped); what test/lint needs.
+BUILD_PACKAGES=(build-essential postgresql-NN postgresql-server-dev-NN)
+# shellcheck disable=SC2034
+TEST_PACKAGES=(libipc-run-perl sqlsmith
+    nginx-light libnginx-mod-http-js pgbouncer python3-jsonschema python3-yaml libdbd-pg-perl curl
+    python3-django python3-sqlalchemy python3-psycopg2 python3-psycopg ruby-activerecord ruby-pg)
+LINT_PACKAGES=(clang-tidy cppcheck shellcheck)
+
 say() { printf '\n== %s\n' "$*"; }
 die() { echo "${0##*/}: $*" >&2; exit 2; }
 
@@ -53,26 +63,52 @@ choose_version() {
         NN=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p') || :
 }
 
-# PACKAGE...: what is missing is installed, or named when this is not root.
+# Prints what is not installed of PACKAGE..., NN in a name being the server's version.
+missing_packages() {
+    local p
+    for p in "${@/NN/$NN}"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || echo "$p"
+    done
+}
+
+# Ends with what an administrator has to run, for everything in test/ at once.
+name_packages() {
+    local missing
+    if [ -n "$NN" ]; then
+        mapfile -t missing < <(missing_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${LINT_PACKAGES[@]}")
+    else    # apt's lists are empty: the names without a version
+        missing=(build-essential postgresql postgresql-server-dev-all "${TEST_PACKAGES[@]}" "${LINT_PACKAGES[@]}")
+    fi
+    die "packages are missing. Run this as root, which installs what it needs, or copy to a
+root shell what installs everything that the scripts of test/ need, and keeps Debian
+from making a cluster and from starting services meanwhile:
+
+    mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/contact_block.conf
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
+    apt-get update
+    apt-get install --no-install-recommends \\
+$(fmt -w 88 <<<"${missing[*]}" | sed 's/^/        /; $!s/$/ \\/')
+    rm /usr/sbin/policy-rc.d /etc/postgresql-common/createcluster.d/contact_block.conf"
+}
+
+# PACKAGE...: installs what is missing, or names it when this is not root.
 need_packages() {
-    local p missing=()
+    local p missing
     command -v apt-get >/dev/null || die 'needs Debian or Ubuntu; elsewhere: make, make install, make installcheck'
     choose_version
-    if [ -z "$NN" ] && (( EUID == 0 )); then
+    if [ -z "$NN" ]; then
+        (( EUID == 0 )) || name_packages
         apt-get -qq update </dev/null
         choose_version
+        [ -n "$NN" ] || die 'apt knows no PostgreSQL'
     fi
-    [ -n "$NN" ] || die 'apt knows no PostgreSQL: as root, run apt-get update'
     (( ${NN%%.*} >= 15 )) || die "needs PostgreSQL 15 or later, this is $NN"
-    for p in build-essential "postgresql-$NN" "postgresql-server-dev-$NN" "$@"; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
-    done
+    mapfile -t missing < <(missing_packages "${BUILD_PACKAGES[@]}" "$@")
     (( ${#missing[@]} )) || return 0
-    (( EUID == 0 )) || die "these packages are missing: ${missing[*]}
-Install them, or run this as root, which does:
-    apt-get install --no-install-recommends ${missing[*]}"
+    (( EUID == 0 )) || name_packages
 
-    say "Installing ${missing[*]}"
+    say "Installing ${missing[*]}: a minute or two"
     # Debian would make a cluster of its own and start every service
     mkdir -p /etc/postgresql-common/createcluster.d
     APT_FILES=(/etc/postgresql-common/createcluster.d/contact_block.conf)
@@ -84,7 +120,7 @@ Install them, or run this as root, which does:
     fi
     export DEBIAN_FRONTEND=noninteractive
     if ! { apt-get -qy update && apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends \
-            "${missing[@]}"; } </dev/null >"$SCRATCH/apt.log" 2>&1; then
+            "${missing[@]}"; } </dev/null 2>&1 | tee "$SCRATCH/apt.log" | sed -nu 's/^Setting up \([^ ]*\).*/   \1/p'; then
         cat "$SCRATCH/apt.log"
         die 'the packages could not be installed'
     fi
@@ -163,9 +199,12 @@ prepare() {
     fi
 }
 
+# As for PostgreSQL's own tests, PG_TEST_INITDB_EXTRA_OPTS goes to initdb: another locale, another encoding.
 start_server() {
+    local options
+    read -ra options <<<"${PG_TEST_INITDB_EXTRA_OPTS:-}"
     say "Starting a server, PostgreSQL $NN"
-    run initdb -N -A trust -U postgres --no-locale -E UTF8 >"$SCRATCH/initdb.log" 2>&1 ||
+    run initdb -N -A trust -U postgres --no-locale -E UTF8 "${options[@]}" >"$SCRATCH/initdb.log" 2>&1 ||
         { cat "$SCRATCH/initdb.log"; die 'initdb failed'; }
     printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$SCRATCH'" 'fsync = off' \
         >>"$SCRATCH/data/postgresql.conf"

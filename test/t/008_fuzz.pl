@@ -114,7 +114,7 @@ push @errors, (
 	[ '42883', qr/operator does not exist: [\w\[\]]+ (pg_catalog\.)?= [\w\[\]]+/ ],
 	[ '42P10', qr/there is no unique or exclusion constraint matching the ON CONFLICT specification/ ],
 	[ '26000', qr/prepared statement "\w+" does not exist/ ],
-	[ '22P02', qr/invalid input (syntax for type (json|(integer|bigint|uuid): ".*)|value for enum admin\.(status|two): ".*)/ ],
+	[ '22P02', qr/invalid input (syntax for type (json|(integer|bigint|uuid|xid): ".*)|value for enum admin\.(status|two): ".*)/ ],
 	[ '22P02', qr/malformed array literal: ".*/ ],
 	[ '22003', qr/value "\d+" is out of range for type integer/ ],
 	[ '22001', qr/value too long for type character( varying)?\(\d+\)/ ],
