@@ -991,7 +991,11 @@ is(join('', slurp_file($node->logfile) =~ /^.*(?:TRAP:|PANIC:|was terminated by 
 # As what is asked for is right most of the time, so are many of the answers.
 cmp_ok($ndocuments, '>', $done / 4, 'many documents');
 cmp_ok($nanswers, '>', $done / 4, 'many answers for many');
-is(join("\n", map { "$errors[$_][0] $errors[$_][1]" } grep { !$seen{$_} } 0 .. $last_own_error), '', 'and every error of our own');
+SKIP:
+{
+	skip 'under the sanitizers there are too few calls for every error', 1 if $ENV{SANITIZE};
+	is(join("\n", map { "$errors[$_][0] $errors[$_][1]" } grep { !$seen{$_} } 0 .. $last_own_error), '', 'and every error of our own');
+}
 note(map { ($seen{$_} // 0) . " $errors[$_][0] $errors[$_][1]\n" } 0 .. $#errors);
 note("$done calls, $ndocuments documents, $nanswers answers");
 
