@@ -157,7 +157,8 @@ static const struct
 	[CB_STATUS] = {"text", "text"},
 	[CB_REASON] = {"text", "text"},
 	[CB_LINK] = {"text", "text"},
-	[CB_REFERENCE] = {"text", "text"}
+	[CB_REFERENCE] = {"text", "text"},
+	[CB_META] = {NULL, NULL}	/* the last kind; from CB_EVENT on a kind is no column */
 };
 
 /*
