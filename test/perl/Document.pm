@@ -11,7 +11,7 @@ use FindBin;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT_OK = qw(documents blocks block diagram run_document);
+our @EXPORT_OK = qw(documents blocks block diagram dead_links run_document);
 
 my $source = "$FindBin::RealBin/../..";
 my $marker = '-- end of block';
@@ -59,6 +59,31 @@ sub diagram
 	die scalar @found . " diagrams are a $kind" if @found != 1;
 	my (undef, @lines) = split /\n\s*/, $found[0][1];
 	return @lines;
+}
+
+# The names under which the headings of a document are linked to.
+sub anchors
+{
+	my ($document) = @_;
+	my $text = slurp_file("$source/$document") =~ s/^```.*?^```$//msgr;
+	return map { lc =~ s/[^\w -]//gr =~ s/ /-/gr } $text =~ /^#+ (.*)$/mg;
+}
+
+# The links of a document into the source that lead to no file or no heading.
+sub dead_links
+{
+	my ($document) = @_;
+	my ($folder) = $document =~ m{^(.*/)?};
+	my @dead;
+	for my $link (slurp_file("$source/$document") =~ /\]\((?!\w+:)([^)\s]+)\)/g)
+	{
+		my ($file, $anchor) = split /#/, $link;
+		my $target = $file ? ($folder // '') . $file : $document;
+		$target =~ s{[^/]+/[.][.]/}{};
+		push @dead, $link
+		  if !-e "$source/$target" || defined $anchor && !grep { $_ eq $anchor } anchors($target);
+	}
+	return @dead;
 }
 
 # As output is compared: without spaces at the end of lines and empty lines

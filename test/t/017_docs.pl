@@ -1,6 +1,6 @@
 # The SQL in the documents does what they say: the README and all of doc/, each
 # as Document.pm says.  Documents that need more than one server have a test of
-# their own.
+# their own.  And their links lead somewhere.
 
 use strict;
 use warnings FATAL => 'all';
@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Document qw(documents blocks run_document);
+use Document qw(documents blocks dead_links run_document);
 
 my %elsewhere = (
 	'doc/operate.md' => '019_history.pl',
@@ -26,5 +26,7 @@ for my $document (grep { !$elsewhere{$_} } documents())
 {
 	run_document($node, $document) if grep { $_->[0] eq 'sql' } blocks($document);
 }
+
+is(join(' ', dead_links($_)), '', "$_: the links lead somewhere") foreach documents();
 
 done_testing();

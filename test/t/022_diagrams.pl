@@ -21,6 +21,13 @@ $node->safe_psql('postgres', q{
 	CREATE EXTENSION contact_block SCHEMA crm;
 	SELECT crm.contact_block_setup()});
 
+# What a query returns, as lines in the order of their bytes.
+sub sorted
+{
+	my ($query) = @_;
+	return join "\n", sort split /\n/, $node->safe_psql('postgres', $query);
+}
+
 # Every status by every way: each function of one contact, and plain SQL to each
 # status.
 $node->safe_psql('postgres', q{
@@ -68,17 +75,15 @@ for (diagram('stateDiagram-v2'))
 	my ($arrow, $ways) = /^(.*? --> .*?)(?:: (.*))?$/ or die "no arrow: $_";
 	push @arrows, defined $ways ? map { "$arrow: $_" } split /, /, $ways : $arrow;
 }
-is(join("\n", sort @arrows),
-	join("\n", sort split /\n/, $node->safe_psql('postgres', 'SELECT arrows()')),
-	'the statuses and their ways');
+is(join("\n", sort @arrows), sorted('SELECT arrows()'), 'the statuses and their ways');
 
 my @entities = diagram('erDiagram');
 my @references = grep { /--/ } @entities;
-is(join("\n", sort @references), $node->safe_psql('postgres', q{
-		SELECT format('%s %s--o{ %s : %s', f.relname, CASE WHEN attnotnull THEN '||' ELSE '|o' END, t.relname, attname) AS line
+is(join("\n", sort @references), sorted(q[
+		SELECT format('%s %s--o{ %s : %s', f.relname, CASE WHEN attnotnull THEN '||' ELSE '|o' END, t.relname, attname)
 		FROM pg_constraint JOIN pg_class AS t ON t.oid = conrelid JOIN pg_class AS f ON f.oid = confrelid
 			JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
-		WHERE contype = 'f' ORDER BY line COLLATE "C"}),
+		WHERE contype = 'f']),
 	'the references');
 
 my ($relation, @columns);
@@ -87,14 +92,14 @@ for (grep { !/--/ } @entities)
 	if (/^(\w+) \{$/) { $relation = $1 }
 	elsif ($_ ne '}') { push @columns, "$relation: $_" }
 }
-is(join("\n", sort @columns), $node->safe_psql('postgres', q{
+is(join("\n", sort @columns), sorted(q{
 		SELECT relname || ': ' || concat_ws(' ', typname, attname,
 			(SELECT string_agg(upper(contype::text) || 'K', ', ' ORDER BY contype DESC) FROM pg_constraint
 				WHERE conrelid = attrelid AND attnum = ANY (conkey) AND contype IN ('p', 'f')),
 			CASE WHEN attnotnull AND NOT EXISTS (SELECT FROM pg_constraint
-				WHERE conrelid = attrelid AND attnum = ANY (conkey) AND contype = 'p') THEN '"not null"' END) AS line
+				WHERE conrelid = attrelid AND attnum = ANY (conkey) AND contype = 'p') THEN '"not null"' END)
 		FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_type ON pg_type.oid = atttypid
-		WHERE relnamespace = 'crm'::regnamespace AND relkind = 'r' AND attnum > 0 ORDER BY line COLLATE "C"}),
+		WHERE relnamespace = 'crm'::regnamespace AND relkind = 'r' AND attnum > 0}),
 	'the relations and their columns');
 
 done_testing();
