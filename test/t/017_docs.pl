@@ -15,7 +15,7 @@ use Document qw(documents blocks dead_links run_document);
 
 my %elsewhere = (
 	'doc/operate.md' => '019_history.pl',
-	'doc/sharding.md' => '301 and the following');
+	'doc/sharding.md' => '303_sharding_doc.pl');
 
 my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init;
