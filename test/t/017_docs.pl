@@ -1,6 +1,7 @@
 # The SQL in the documents does what they say: the README and all of doc/, each
 # as Document.pm says.  Documents that need more than one server have a test of
-# their own.  And their links lead somewhere.
+# their own.  Their links lead somewhere, and the reference leaves out no function
+# and no setting.
 
 use strict;
 use warnings FATAL => 'all';
@@ -28,5 +29,13 @@ for my $document (grep { !$elsewhere{$_} } documents())
 }
 
 is(join(' ', dead_links($_)), '', "$_: the links lead somewhere") foreach documents();
+
+my $names = $node->safe_psql('postgres', q{
+	CREATE EXTENSION contact_block;
+	LOAD 'contact_block';
+	SELECT DISTINCT proname FROM pg_proc WHERE probin LIKE '%contact_block'
+	UNION ALL SELECT name FROM pg_settings WHERE name LIKE 'contact_block.%'});
+my $reference = join "\n", grep { /^\|/ } split /\n/, slurp_file("$FindBin::RealBin/../../doc/reference.md");
+is(join(' ', grep { $reference !~ /`\Q$_\E[`(]/ } split /\n/, $names), '', 'the reference has every function and setting');
 
 done_testing();
