@@ -46,7 +46,7 @@ sub start_server
 	return $node;
 }
 
-# What the README grants to whoever may block, and the program's table; the
+# What doc/security.md grants to whoever may block, and the program's table; the
 # users that the tests act as.
 sub grant_rights
 {

@@ -65,7 +65,7 @@ BEGIN
 END $$;
 
 
--- what README promises: the share that is in place, by the bytes of the reason
+-- what doc/reference.md promises: the share that is in place, by the bytes of the reason
 CREATE TABLE promised (number serial, way text, kind text, reason integer, share numeric, updates bigint, in_place bigint);
 INSERT INTO promised (way, kind, reason, share) VALUES
 	('one_by_one', 'short', 0, 1), ('one_by_one', 'short', 20, 1), ('one_by_one', 'short', 120, 0.98),

@@ -50,7 +50,7 @@ my $superuser = $node->safe_psql('postgres', 'SELECT quote_ident(current_user)')
 # The errors that may come of a call, a write or a setting, with the reason for
 # those that are PostgreSQL's: SQLSTATE, message, and what has to follow it.
 my @errors = (
-	# the README's
+	# those of doc/reference.md
 	[ '22004', qr/the contact's id must not be null/ ],
 	[ '22004', qr/the array of the contacts' ids must not be null/ ],
 	[ '22023', qr/the contact's id must not be empty/ ],

@@ -14,7 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Document qw(blocks block);
+use Document qw(block run_document);
 use Workload qw(start_again);
 
 my $rounds = $ENV{CONTACT_BLOCK_LONG} ? 20 : 2;
@@ -23,36 +23,17 @@ my $dir = PostgreSQL::Test::Utils::tempdir;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(allows_streaming => 'logical');
-$node->append_conf('postgresql.conf', "restart_after_crash = on\nlog_statement = none\nsynchronous_commit = on\n");
+$node->append_conf('postgresql.conf', "restart_after_crash = on\nlog_statement = none\nsynchronous_commit = on\nlc_messages = 'C'\n");
 $node->start;
 
-# The document, in one session of psql that says where each block begins.
-my @blocks = blocks('doc/operate.md');
-my $script = "\\set ON_ERROR_STOP 1\n\\pset footer on\n";
-for my $i (0 .. $#blocks)
-{
-	$script .= "\\echo \@\@$i\n$blocks[$i][1]" if $blocks[$i][0] eq 'sql';
-}
-$node->safe_psql('postgres', 'CREATE DATABASE document');
-append_to_file("$dir/document.sql", $script);
-my ($out, $err) = run_command(
-	[ 'psql', '-X', '-q', '-v', 'VERBOSITY=default', '-d', $node->connstr('document'), '-f', "$dir/document.sql" ]);
-is($err, '', 'the blocks of doc/operate.md run without an error');
-my %printed = "$out\n" =~ /^@@(\d+)\n(.*?)(?=^@@|\z)/msg;
-for my $i (1 .. $#blocks)
-{
-	next if $blocks[$i][0] ne '' || $blocks[ $i - 1 ][0] ne 'sql';
-	my ($expected, $got) = ($blocks[$i][1], $printed{ $i - 1 });
-	s/[ \t]+$//mg, s/\s+\z// for $expected, $got;
-	is($got, $expected, "block $i prints what stands there");
-}
+my ($document) = run_document($node, 'doc/operate.md');
 
 # the query sees what is wrong
 sub disagreeing
 {
 	my ($harm) = @_;
 	my $query = $disagree =~ s/;\n\z//r;
-	return $node->safe_psql('document', "SET search_path = crm;\nBEGIN;\n$harm;\nSELECT id FROM ($query) AS d;\nROLLBACK");
+	return $node->safe_psql($document, "SET search_path = crm;\nBEGIN;\n$harm;\nSELECT id FROM ($query) AS d;\nROLLBACK");
 }
 is(disagreeing('SELECT'), '', 'the history of the document is consistent');
 my $silently = 'SET LOCAL session_replication_role = replica; ';
