@@ -36,9 +36,10 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # PGXS knows no header dependencies, nor that the version is compiled in, and
-# makes no folders.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard $(SOURCE)/src/*.h) $(SOURCE)/$(EXTENSION).control
-$(shell mkdir -p $(sort $(dir $(OBJS))))
+# makes no folder (which VPATH would find in the source without its full name).
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(SOURCE)/src/*.h) $(SOURCE)/$(EXTENSION).control | $(CURDIR)/src
+$(CURDIR)/src:
+	mkdir $@
 
 # The TAP tests start servers of their own and need IPC::Run, so they are not
 # part of installcheck.
