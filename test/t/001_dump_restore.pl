@@ -97,7 +97,7 @@ for my $extension ([], [ '-e', 'contact_block' ])
 	}
 	else
 	{
-		like($err, qr/ERROR:  function \Q$schema\E\.contact_audit\(\) does not exist/, 'without it there is an error');
+		like($err, qr/ERROR:  function .*\.contact_audit\(\) does not exist/, 'without it there is an error');
 		is( query($database, q{
 				UPDATE contacts SET status = 'Active', blocked_by = 'forged' WHERE id = '1';
 				SELECT count(*), bool_or(blocked_by = 'forged') FROM contacts;
