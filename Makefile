@@ -1,7 +1,9 @@
 PG_CONFIG ?= pg_config
+# Where this file is: with VPATH not where the build is.
+SOURCE := $(or $(VPATH),$(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST)))))
 
 EXTENSION = contact_block
-EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" '$(SOURCE)/$(EXTENSION).control')
 
 MODULE_big = contact_block
 OBJS = \
@@ -17,7 +19,7 @@ OBJS = \
 	src/setup.o \
 	src/statements.o \
 	src/trigger.o
-DATA = $(wildcard sql/contact_block--*.sql)
+DATA = $(patsubst $(SOURCE)/%,%,$(wildcard $(SOURCE)/sql/contact_block--*.sql))
 # As system headers PostgreSQL's own give no warnings, however many are asked for.
 PG_CPPFLAGS = -DCONTACT_BLOCK_VERSION='"$(EXTVERSION)"' \
 	-isystem $(shell $(PG_CONFIG) --includedir-server)
@@ -35,11 +37,20 @@ EXTRA_CLEAN = tmp_check log output_iso results
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# PGXS knows no header dependencies, nor that the version is compiled in.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) $(EXTENSION).control
+# PGXS knows no header dependencies, nor that the version is compiled in, and
+# makes no folder (which VPATH would find in the source without its full name).
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(SOURCE)/src/*.h) $(SOURCE)/$(EXTENSION).control | $(CURDIR)/src
+$(CURDIR)/src:
+	mkdir $@
 
 # The TAP tests start servers of their own and need IPC::Run, so they are not
 # part of installcheck.
 .PHONY: installcheck-tap
 installcheck-tap:
 	$(prove_installcheck)
+
+# What PGXN takes: the last commit, without what .gitattributes leaves out.
+DISTRIBUTION = $(EXTENSION)-$(shell sed -n '0,/"version"/s/.*"version": "\(.*\)".*/\1/p' '$(SOURCE)/META.json')
+.PHONY: dist
+dist:
+	git -C '$(SOURCE)' archive --format zip --prefix=$(DISTRIBUTION)/ HEAD >$(DISTRIBUTION).zip

@@ -314,16 +314,20 @@ has_shape(const Trigger *trigger)
 const Trigger *
 cb_find_trigger(Relation rel, Oid function)
 {
-	const Trigger *found = NULL;
+	TriggerDesc found = {0};
 
 	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
 	{
-		const Trigger *trigger = &rel->trigdesc->triggers[i];
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
 
-		if (trigger->tgfoid == function && (!found || (has_shape(trigger) && !has_shape(found))))
-			found = trigger;
+		if (trigger->tgfoid == function && (!found.triggers || (has_shape(trigger) && !has_shape(found.triggers))))
+			found.triggers = trigger;
 	}
-	return found;
+	if (!found.triggers)
+		return NULL;
+	/* the relation's own goes with the next invalidation, although the relation is open */
+	found.numtriggers = 1;
+	return CopyTriggerDesc(&found)->triggers;
 }
 
 char *

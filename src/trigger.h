@@ -81,7 +81,7 @@ extern bool cb_is_audited(const CbColumn *column);
 /* The function contact_audit() in the schema. */
 extern Oid	cb_trigger_function(Oid schema);
 
-/* The audit trigger of a table, whatever its name and, if need be, shape; NULL if there is none. */
+/* A copy of the table's trigger with the function, whatever its name and, if need be, shape; NULL if there is none. */
 extern const Trigger *cb_find_trigger(Relation rel, Oid function);
 
 /* The CREATE TRIGGER for a table, whose name is qualified, with arguments. */

@@ -13,13 +13,16 @@ SCRATCH='' APT_FILES=() AS=()
 
 # Debian's packages: what everything needs, NN being the server's version; what single
 # tests need, first those of the gateway, then users' own programs (Debian's npm would bring
-# hundreds of packages along: where there is none, what needs it is skipped); what test/lint needs.
+# hundreds of packages along: where there is none, what needs it is skipped); what test/lint
+# and test/package need.
 BUILD_PACKAGES=(build-essential postgresql-NN postgresql-server-dev-NN)
 # shellcheck disable=SC2034
-TEST_PACKAGES=(libipc-run-perl sqlsmith
+TEST_PACKAGES=(libipc-run-perl sqlsmith postgresql-NN-pgextwlist
     nginx-light libnginx-mod-http-js pgbouncer python3-jsonschema python3-yaml libdbd-pg-perl curl
     python3-django python3-sqlalchemy python3-psycopg2 python3-psycopg ruby-activerecord ruby-pg)
 LINT_PACKAGES=(clang-tidy cppcheck shellcheck)
+PACKAGING_PACKAGES=(debhelper git lintian postgresql-server-dev-all unzip)
+ALL_PACKAGES=("${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${LINT_PACKAGES[@]}" "${PACKAGING_PACKAGES[@]}")
 
 say() { printf '\n== %s\n' "$*"; }
 die() { echo "${0##*/}: $*" >&2; exit 2; }
@@ -73,11 +76,12 @@ missing_packages() {
 
 # Ends with what an administrator has to run, for everything in test/ at once.
 name_packages() {
-    local missing
+    local p missing
     if [ -n "$NN" ]; then
-        mapfile -t missing < <(missing_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${LINT_PACKAGES[@]}")
-    else    # apt's lists are empty: the names without a version
-        missing=(build-essential postgresql postgresql-server-dev-all "${TEST_PACKAGES[@]}" "${LINT_PACKAGES[@]}")
+        mapfile -t missing < <(missing_packages "${ALL_PACKAGES[@]}")
+    else    # apt's lists are empty: without those that have a version in their name
+        missing=(postgresql)
+        for p in "${ALL_PACKAGES[@]}"; do [[ $p == *-NN* ]] || missing+=("$p"); done
     fi
     die "packages are missing. Run this as root, which installs what it needs, or copy to a
 root shell what installs everything that the scripts of test/ need, and keeps Debian

@@ -1,6 +1,7 @@
 # A dump, restored in full or as data only, keeps every audit value to the
 # microsecond, every document byte for byte, and the grants on the functions;
-# in a schema whose name needs quoting, and with contacts as a view.
+# in a schema whose name needs quoting, and with contacts as a view.  A dump of
+# one schema does so if it is told of the extension.
 
 use strict;
 use warnings FATAL => 'all';
@@ -80,6 +81,30 @@ $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/full", 'source' ], 'pg_dump');
 $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', 'restored', "$dir/full" ], 'pg_restore');
 is(contacts('restored'), $contacts, 'a restored dump has the same contacts and documents');
 is(rights('restored'), $rights, 'and the same grants and trigger');
+
+# one schema, as doc/operate.md says it
+for my $extension ([], [ '-e', 'contact_block' ])
+{
+	my $database = @$extension ? 'schema' : 'schema_only';
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->command_ok([ 'pg_dump', '-n', $schema, @$extension, '-f', "$dir/$database", 'source' ], "pg_dump -n @$extension");
+	my ($out, $err) = run_command([ 'psql', '-X', '-q', '-d', $node->connstr($database), '-f', "$dir/$database" ]);
+	if (@$extension)
+	{
+		is($err, '', 'with -e contact_block it is restored without an error');
+		is(contacts($database), $contacts, 'and has the same contacts and documents');
+		is(rights($database), $rights, 'and the same grants and trigger');
+	}
+	else
+	{
+		like($err, qr/ERROR:  function .*\.contact_audit\(\) does not exist/, 'without it there is an error');
+		is( query($database, q{
+				UPDATE contacts SET status = 'Active', blocked_by = 'forged' WHERE id = '1';
+				SELECT count(*), bool_or(blocked_by = 'forged') FROM contacts;
+				SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal}),
+			"100|t\n0", 'and the contacts are there without their guard');
+	}
+}
 
 # the data only, into a database that is set up
 $node->safe_psql('postgres', 'CREATE DATABASE data');

@@ -1,20 +1,25 @@
 # The library of this version with an extension of an older one: its functions
 # work as they are, ALTER EXTENSION UPDATE ends in the catalog that a fresh
 # installation has, and they still do.  Also where a superuser updates what an
-# ordinary role has installed.
+# ordinary role has installed; and by the steps of doc/operate.md.
 
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+
+use Document qw(block);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->start;
 
 my $owner = 'Data-Base Owner';    # a name that needs quoting
+my $dir = PostgreSQL::Test::Utils::tempdir;
 my $current = $node->safe_psql('postgres',
 	q{SELECT default_version FROM pg_available_extensions WHERE name = 'contact_block'});
 my @older = split /\n/, $node->safe_psql('postgres', qq{
@@ -179,5 +184,39 @@ is(catalog('own update') =~ s/, \w+=X[^"]*//gr, catalog("fresh of $owner") =~ s/
 is($node->safe_psql('own update', q{SELECT count(*) FROM pg_proc WHERE proname LIKE 'contact%' AND proowner <> 10}),
 	$node->safe_psql("fresh of $owner", q{SELECT count(*) FROM pg_proc WHERE proname LIKE 'contact%'}),
 	'updated by its owner: nothing is the superuser\'s');
+
+# The steps of doc/operate.md, from 1.0 with the new library on.
+create_database('mydb', $owner, '1.0');
+my $update = "UPDATE contacts SET status = 'Active' WHERE id = '1' RETURNING status;";
+my $set_again = "SELECT contact_block('1') ->> 'status';";
+my %step = map { $_ => block('doc/operate.md', $_) } 'plain SQL may still lift a block',
+  'sessions that began before the installation', 'the functions of 1.1', 'what 1.1 finds in the tables',
+  'every event from now on', 'a block is lifted by contact_unblock() only';
+my $begun = q{SELECT set_config('test.installed', clock_timestamp()::text, false) AS installed \gset} . "\n";
+my $mydb = $node->connstr('mydb');
+
+run('mydb', $owner, q{SELECT contact_block_setup(); INSERT INTO contacts (id, email) VALUES ('1', '1@example.org')});
+like(run('mydb', $owner, "$set_again $update"), qr/^Blocked\n+ERROR:  PT409$/, 'with the new library no plain SQL lifts a block');
+like(run('mydb', $owner, $step{'plain SQL may still lift a block'}), qr/ERROR:  42501/, 'unless a superuser says so: not the owner');
+$node->safe_psql('mydb', $step{'plain SQL may still lift a block'});
+is(run('mydb', $owner, $update), "Active\n", 'then it does as in 1.0');
+
+# a session that stays open over all of it, which other sessions do
+append_to_file("$dir/update.sql", "SET search_path = crm;\n" . join '', @step{'the functions of 1.1',
+	'what 1.1 finds in the tables', 'every event from now on'});
+is( run('mydb', $owner, qq{
+		$set_again
+		\\! psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$mydb" -U "$owner" -f "$dir/update.sql"
+		$update
+		SELECT id, code FROM contacts_block('{1}', 'again');
+		SELECT contact_unblock('1') ->> 'status';
+		SELECT status, reason FROM contact_events ORDER BY txid, seq;}),
+	"Blocked\n\n\nActive\n1|00000\nActive\nActive|\nBlocked|again\nActive|\n", 'a session goes on through the update, set-up and history');
+is(run('mydb', $owner, "$set_again $update"), "Blocked\nActive\n", 'after the update the setting still counts');
+like(run('mydb', $superuser, "$begun$step{'sessions that began before the installation'}"), qr/^\d+\|$superuser\|/,
+	'a session that began before is found');
+$node->safe_psql('mydb', $step{"a block is lifted by contact_unblock() only"});
+like(run('mydb', $owner, "$set_again $update"), qr/^Blocked\n+ERROR:  PT409$/, 'until it is reset');
+is(catalog('mydb') =~ s/, \w+=X[^"]*//gr, catalog("fresh of $owner") =~ s/, \w+=X[^"]*//gr, 'the catalog is that of a fresh installation');
 
 done_testing();
