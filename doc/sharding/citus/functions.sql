@@ -63,6 +63,10 @@ BEGIN
     IF coalesce(id, '') = '' THEN
         RETURN notifications.contact_document(id);
     END IF;
+    -- Citus takes BEGIN READ ONLY along, but no other way to say so
+    IF call <> 'contact_document' AND current_setting('transaction_read_only') = 'on' THEN
+        RAISE read_only_sql_transaction USING MESSAGE = 'cannot execute UPDATE in a read-only transaction';
+    END IF;
     SELECT one INTO answer FROM notifications.contact_on_shard(id, call, reason, actor, claims) AS one;
     RETURN answer;
 END $$;
