@@ -286,6 +286,7 @@ cb_is_shard(Relation rel, Oid root, Oid table)
 	whole = try_relation_open(table, AccessShareLock);
 	if (!whole)
 		return false;
+	/* a partitioned table has its rows in its partitions */
 	is_shard = whole->rd_rel->relkind == RELKIND_RELATION && RelationGetNumberOfBlocks(whole) == 0 &&
 		whole->rd_rel->relowner == rel->rd_rel->relowner;
 	relation_close(whole, NoLock);
