@@ -48,10 +48,11 @@ SELECT create_distributed_function('notifications.contact_on_shard(text, text, t
                                    colocate_with => 'notifications.contacts', force_delegation => true);
 
 -- One contact. The statement has the form that Citus sends on: the call alone, behind
--- FROM, and no function among its arguments, which would be run over there.
+-- FROM, planned for its values, and no function among these, which would run over there.
 CREATE FUNCTION notifications.contact_call(id text, call text, reason text)
     RETURNS jsonb LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT SECURITY INVOKER
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
     actor text := coalesce(current_setting('contact_block.actor', true), '');
