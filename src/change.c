@@ -129,7 +129,7 @@ not_stamped(const CbCall *call)
 	else if (!trouble)
 	{
 		trouble = "The audit trigger is there and in force, but did not fire in this session.";
-		remedy = "See to it that it fires where the row is: on every shard of a distributed table, in every table that inherits from it, and not moved by a rule.";
+		remedy = "See to it that it fires where the row is: on every shard of a distributed table, which has no rows itself, in every table that inherits from it, and not moved by a rule.";
 	}
 	cb_not_set_up(trouble, remedy);
 }

@@ -200,9 +200,9 @@ check_events(Oid schema, Oid events, Oid table)
 }
 
 /*
- * Raise 55000 unless the relation is the table of contacts, a partition of it or
- * a child.  A partition that is being detached does not tell of what; but
- * whoever owns it, as any of these, could write what he likes.
+ * Raise 55000 unless the relation is the table of contacts or a part of it: a
+ * partition, a child, or a shard.  A partition that is being detached does not
+ * tell of what; but whoever owns it, as any of these, could write what he likes.
  */
 static void
 check_contacts(Relation rel, Oid table)
@@ -220,8 +220,10 @@ check_contacts(Relation rel, Oid table)
 	if (!OidIsValid(table) ||
 		(relid != table && !list_member_oid(ancestors, table) &&
 		 !(rel->rd_rel->relispartition && ancestors == NIL) &&
-		 !list_member_oid(find_all_inheritors(table, NoLock, NULL), relid)))
-		cb_not_set_up(psprintf("%s is not the table of contacts of this extension.", name), "Drop the trigger.");
+		 !list_member_oid(find_all_inheritors(table, NoLock, NULL), relid) &&
+		 !cb_is_shard(rel, ancestors == NIL ? relid : llast_oid(ancestors), table)))
+		cb_not_set_up(psprintf("%s is not the table of contacts of this extension.", name),
+					  "Drop the trigger, unless it is a shard: that has the schema and the owner of contacts, which has no rows itself.");
 	if (rel->rd_rel->relowner != owner)
 		cb_not_set_up(psprintf("%s does not belong to the owner of the contacts.", name),
 					  psprintf("ALTER TABLE %s OWNER TO %s;", name, quote_identifier(GetUserNameFromId(owner, false))));
@@ -304,7 +306,8 @@ insert_text(const Recorder *recorder, bool is_many)
 					 columns[EVENT_TXID].name);
 	for (int i = FIRST_WRITTEN; i < N_EVENT_COLUMNS; i++)
 		appendStringInfo(&sql, ", %s", columns[i].name);
-	appendStringInfoString(&sql, ") SELECT pg_catalog.pg_current_xact_id()");
+	/* one row is VALUES: an engine plans no SELECT without a table */
+	appendStringInfo(&sql, ") %spg_catalog.pg_current_xact_id()", is_many ? "SELECT " : "VALUES (");
 	for (int i = 0; i < N_WRITTEN; i++)
 	{
 		if (is_many)
@@ -312,8 +315,7 @@ insert_text(const Recorder *recorder, bool is_many)
 		else
 			appendStringInfo(&sql, ", $%d", i + 1);
 	}
-	if (is_many)
-		appendStringInfoString(&sql, " FROM " PENDING_NAME);
+	appendStringInfoString(&sql, is_many ? " FROM " PENDING_NAME : ")");
 	return sql.data;
 }
 

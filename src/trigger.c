@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "lib/stringinfo.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -275,13 +276,28 @@ cb_find_word(const CbNames *names, const char *word)
 }
 
 bool
+cb_is_shard(Relation rel, Oid root, Oid table)
+{
+	Relation	whole;
+	bool		is_shard;
+
+	if (get_rel_namespace(root) != get_rel_namespace(table))
+		return false;
+	whole = try_relation_open(table, AccessShareLock);
+	if (!whole)
+		return false;
+	/* a partitioned table has its rows in its partitions */
+	is_shard = whole->rd_rel->relkind == RELKIND_RELATION && RelationGetNumberOfBlocks(whole) == 0 &&
+		whole->rd_rel->relowner == rel->rd_rel->relowner;
+	relation_close(whole, NoLock);
+	return is_shard;
+}
+
+bool
 cb_is_of_table(Relation rel, Oid table, Oid *root)
 {
 	Oid			relid = RelationGetRelid(rel);
 	List	   *ancestors;
-	const char *table_name;
-	const char *name;
-	size_t		length;
 
 	if (relid == table || *root == table)
 		return true;
@@ -289,17 +305,11 @@ cb_is_of_table(Relation rel, Oid table, Oid *root)
 	{
 		ancestors = get_partition_ancestors(relid);
 		*root = ancestors == NIL ? relid : list_member_oid(ancestors, table) ? table : llast_oid(ancestors);
+		/* a partition that is being detached does not tell of what */
+		if ((*root == relid && rel->rd_rel->relispartition) || cb_is_shard(rel, *root, table))
+			*root = table;
 	}
-	/* a partition that is being detached does not tell of what */
-	if (*root == table || (*root == relid && rel->rd_rel->relispartition))
-		return true;
-	table_name = get_rel_name(table);
-	name = get_rel_name(*root);
-	if (get_rel_namespace(*root) != get_rel_namespace(table) || !table_name || !name)
-		return false;
-	length = strlen(table_name);
-	return strncmp(name, table_name, length) == 0 && name[length] == '_' && name[length + 1] != '\0' &&
-		strspn(name + length + 1, "0123456789") == strlen(name + length + 1);
+	return *root == table;
 }
 
 /* Does the trigger fire before every row that is inserted or updated? */

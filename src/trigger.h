@@ -66,9 +66,17 @@ extern Datum cb_column_text(TupleDesc desc, int column, const Datum *values);
 extern CbStatus cb_find_word(const CbNames *names, const char *word);
 
 /*
- * Is the relation the table or a part of it: a partition, a child, or on a
- * distributed engine a shard, a table beside it with a number behind the name?
- * What it is part of is looked up once, into *root, InvalidOid at first.
+ * Is the relation, which has the trigger, a shard of the table, as it may be on
+ * a distributed engine?  Root is the relation, or what it is a partition of, on
+ * top.  A shard is beside the table and of the same owner, and the table keeps
+ * no rows itself; of its name nothing is known.
+ */
+extern bool cb_is_shard(Relation rel, Oid root, Oid table);
+
+/*
+ * Is the relation, which has the trigger, the table or a part of it: a
+ * partition, a child, or a shard?  What it is part of is looked up once for
+ * this table, into *root, InvalidOid at first.
  */
 extern bool cb_is_of_table(Relation rel, Oid table, Oid *root);
 
