@@ -183,10 +183,10 @@ COMMENT ON FUNCTION contact_proxy.raise(jsonb) IS
 
 Takes its code, message, detail and hint, where an empty text is none, and raises it.';
 
--- What PL/Proxy raises is about a connection, or it comes from a COMMIT on the
--- shard (deferred triggers).  Of the former its own words name hosts and logins,
--- so they go to the server's log and the caller is told in constant ones; of the
--- latter the words are the shard's, with some of PL/Proxy's before them.
+-- What PL/Proxy raises is about a connection, or the functions of shard.sql could
+-- not even begin.  Of the former its own words name hosts and logins, so they go
+-- to the server's log and the caller is told in constant ones; the latter are
+-- the shard's, with some of PL/Proxy's before them.
 CREATE FUNCTION contact_proxy.translate(shard text, code text, message text, detail text, hint text) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY INVOKER
     SET search_path = pg_catalog, pg_temp

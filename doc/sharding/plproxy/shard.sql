@@ -111,6 +111,8 @@ BEGIN
         WHEN 'delete' THEN document := %1$I.contact_delete(id);
         WHEN 'read' THEN document := %1$I.contact_document(id);
     END CASE;
+    -- what would fail at COMMIT, where nothing could be returned any more
+    SET CONSTRAINTS ALL IMMEDIATE;
 EXCEPTION WHEN OTHERS OR query_canceled THEN
     GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
         detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
@@ -154,6 +156,7 @@ BEGIN
         WHEN 'delete' THEN
             RETURN QUERY SELECT *, NULL::jsonb FROM ROWS FROM (unnest(places), %1$I.contacts_delete(ids));
     END CASE;
+    SET CONSTRAINTS ALL IMMEDIATE;
 EXCEPTION WHEN OTHERS OR query_canceled THEN
     GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
         detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
