@@ -15,9 +15,9 @@ use Test::More;
 
 use Gateway qw(find_program spew);
 
-our @EXPORT_OK = qw($FOLDER new_server run_file set_up_shard at as_operator start_pgbouncer stop_pgbouncer);
+our @EXPORT_OK = qw(new_server try_file run_file set_up_shard at as_operator start_pgbouncer stop_pgbouncer);
 
-our $FOLDER = "$FindBin::RealBin/../../doc/sharding/plproxy";
+my $FOLDER = "$FindBin::RealBin/../../doc/sharding/plproxy";
 
 # A running server that can publish. Skips the whole test where PL/Proxy is
 # missing.
@@ -42,18 +42,26 @@ sub at
 	return sprintf 'host=%s port=%s dbname=%s', $node->host, $node->port, $database;
 }
 
-# Run a file of doc/sharding/plproxy.
-sub run_file
+# Run a file of doc/sharding/plproxy, in its folder. Returns what it printed and
+# its errors, undef for these when there are none.
+sub try_file
 {
 	my ($node, $database, $file, %variables) = @_;
 	my ($stdout, $stderr);
 	my $ok = IPC::Run::run(
 		[
 			'psql', '-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database),
-			(map { ('-v', "$_=$variables{$_}") } sort keys %variables), '-f', "$FOLDER/$file"
+			(map { ('-v', "$_=$variables{$_}") } sort keys %variables), '-f', $file
 		],
-		'>', \$stdout, '2>', \$stderr);
-	ok($ok && $stderr eq '', "$database: $file runs") or diag($stdout, $stderr);
+		'>', \$stdout, '2>', \$stderr, init => sub { chdir $FOLDER or die "$FOLDER: $!" });
+	return ($stdout, $ok && $stderr eq '' ? undef : "$stdout$stderr");
+}
+
+sub run_file
+{
+	my ($node, $database, $file, %variables) = @_;
+	my ($stdout, $errors) = try_file($node, $database, $file, %variables);
+	ok(!defined $errors, "$database: $file runs") or diag($errors);
 	return $stdout;
 }
 

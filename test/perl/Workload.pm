@@ -43,7 +43,9 @@ sub start_again
 }
 
 # Sets the database up.  Options: clients, how many; reason, how many characters
-# it has behind the number; part, what to apply to a document before it is told.
+# it has behind the number; part, what to apply to a document before it is told;
+# load, what makes the contacts, given a query for their ids, and whatever is needed
+# to find the relation contacts and the functions in the database.
 sub new
 {
 	my ($class, $node, %options) = @_;
@@ -53,13 +55,19 @@ sub new
 		clients => 8, reason => 0, part => '', %options,
 		node => $node, dir => PostgreSQL::Test::Utils::tempdir }, $class;
 	$self->{next} = [ (1) x ($self->{clients} + 1) ];
+	my $ids = qq{
+		SELECT client || '-' || contact AS id
+		FROM generate_series(1, $self->{clients}) AS client, generate_series(1, $contacts) AS contact};
+	if ($self->{load}) { $self->{load}->($ids) }
+	else
+	{
+		$node->safe_psql('postgres', qq{
+			CREATE EXTENSION contact_block;
+			SELECT contact_block_setup();
+			INSERT INTO contacts (id, email) SELECT id, 'c\@example.org' FROM ($ids) AS ids});
+	}
 	# every document has every stamp but deleted
-	$node->safe_psql('postgres', qq{
-		CREATE EXTENSION contact_block;
-		SELECT contact_block_setup();
-		INSERT INTO contacts (id, email)
-		SELECT client || '-' || contact, 'c\@example.org'
-		FROM generate_series(1, $self->{clients}) AS client, generate_series(1, $contacts) AS contact;
+	$node->safe_psql('postgres', q{
 		SET contact_block.actor = '0';
 		SELECT contact_block(id) FROM contacts;
 		SELECT contact_unblock(id) FROM contacts});

@@ -368,9 +368,9 @@ my $lock = $shard[1]->background_psql('crm');
 $lock->query("BEGIN; SELECT id FROM crm.contacts WHERE id = '$far' FOR UPDATE");
 is(on_router("$manager $actor SELECT crm.contact_block('$far', 'locked')"), "ERROR:  canceling statement due to lock timeout\n55P03", 'somebody holds the contact for too long');
 $shard[1]->safe_psql('crm', q{ALTER ROLE contact_router SET lock_timeout = '1min'; ALTER ROLE contact_router SET statement_timeout = '1min'});
+spew("$dir/waiting.sql", "\\set SHOW_CONTEXT never\n$manager $actor SELECT crm.contact_block('$far', 'ended');\n\\echo :SQLSTATE\n");
 my $out = '';
-my $waiting = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('router') ],
-	'<', \"\\set SHOW_CONTEXT never\n$manager $actor SELECT crm.contact_block('$far', 'ended');\n\\echo :SQLSTATE\n", '>', \$out, '2>&1');
+my $waiting = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('router') ], '<', "$dir/waiting.sql", '>', \$out, '2>&1');
 $shard[1]->poll_query_until('crm', q{SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE usename = 'contact_router' AND wait_event_type = 'Lock'})
   or die 'no call waits';
 $waiting->finish;
