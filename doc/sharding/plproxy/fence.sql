@@ -1,9 +1,8 @@
 -- fence.sql - narrow a shard to the buckets that it keeps, and wait until the
 -- others have arrived
 --
--- cut_over.sql runs it in the old shard, with the variables of range.sql and with
--- seconds.  It
--- prints t, or f when they have not arrived after so many seconds.
+-- cut_over.sql runs it in the old shard, with the variables of range.sql, and
+-- seconds.  It prints t, or f when they have not arrived after so long.
 
 \if :{?schema}
 \else
