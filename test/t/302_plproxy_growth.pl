@@ -160,7 +160,7 @@ is($router->safe_psql('postgres', 'SELECT * FROM contact_proxy.shards ORDER BY 1
 my @counts = on_shards(q{SELECT count(*), count(*) FILTER (WHERE contact_shard.is_stranger(id)) FROM crm.contacts}, 0 .. 3);
 is(scalar(grep { /^[1-9]\d+\|0$/ } @counts), 4, 'each shard has contacts, and only its own') or diag("@counts");
 is(join('', on_shards("SET search_path = crm; $disagree", 0 .. 3)), '', 'events and contacts agree');
-is(join('', on_shards(q{SELECT contact_id, by FROM crm.contact_events WHERE contact_id NOT LIKE 'still%' GROUP BY 1, 2 HAVING count(*) > 1}, 0 .. 3)),
+is(join('', on_shards(q{SELECT contact_id, by FROM crm.contact_events WHERE contact_id NOT LIKE 'still%' AND by <> '0' GROUP BY 1, 2 HAVING count(*) > 1}, 0 .. 3)),
 	'', 'no call has two events');
 is(join('', on_shards(q{SELECT conname FROM pg_constraint WHERE NOT convalidated}, 0 .. 3)), '', 'every constraint is validated');
 

@@ -40,8 +40,14 @@ WHERE (first_bucket, last_bucket, shard) = (:first_bucket, :last_bucket, :old_sh
 INSERT INTO contact_proxy.shards (first_bucket, last_bucket, shard) VALUES (:middle_bucket, :last_bucket, :new_shard);
 COMMIT;
 \else
-ROLLBACK;
+-- calls are still waiting
 \setenv PGOPTIONS '-c client_min_messages=warning'
 \set restored `psql -X -q -1 -v ON_ERROR_STOP=1 -v schema=:'schema' -v first_bucket=:'first_bucket' -v last_bucket=:'last_bucket' -d :'old' -f range.sql`
-DO $$ BEGIN RAISE EXCEPTION USING MESSAGE = 'the buckets have not arrived on the new shard', HINT = 'See whether its subscription works, and try again.'; END $$;
+DO $$
+BEGIN
+    RAISE EXCEPTION USING
+        MESSAGE = 'the buckets have not arrived on the new shard',
+        HINT = 'See whether its subscription works, and try again.';
+END
+$$;
 \endif
