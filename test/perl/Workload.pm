@@ -43,7 +43,7 @@ sub start_again
 }
 
 # Sets the database up.  Options: clients, how many; reason, how many characters
-# it has behind the number; part, what to apply to a document before it is told;
+# it has behind the number; pause, after how many calls it waits for 20 ms; part, what to apply to a document before it is told;
 # load, what makes the contacts, given a query for their ids, and whatever is needed
 # to find the relation contacts and the functions in the database.
 sub new
@@ -52,7 +52,7 @@ sub new
 	my $seed = srand();
 	note("seed $seed");
 	my $self = bless {
-		clients => 8, reason => 0, part => '', %options,
+		clients => 8, reason => 0, part => '', pause => 50, %options,
 		node => $node, dir => PostgreSQL::Test::Utils::tempdir }, $class;
 	$self->{next} = [ (1) x ($self->{clients} + 1) ];
 	my $ids = qq{
@@ -130,7 +130,7 @@ sub start
 		my $first = $self->{next}[$client];
 		unlink $script;
 		append_to_file($script, join '', $prelude ? $prelude->($client) : (),
-			map { ($_ % 50 ? () : "SELECT pg_sleep(0.02) \\g /dev/null\n"), $self->sql_of($client, $_) }
+			map { ($_ % $self->{pause} ? () : "SELECT pg_sleep(0.02) \\g /dev/null\n"), $self->sql_of($client, $_) }
 			  $first .. $first + $calls - 1);
 		$self->{processes}[$client] = IPC::Run::start(
 			[

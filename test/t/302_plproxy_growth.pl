@@ -94,7 +94,7 @@ is(scalar(split /\n/, $before), 400, 'there are contacts to move');
 
 # The clients: the relation contacts that they look at is made of documents.
 my $load = as_operator(sub {
-	return Workload->new($router, load => sub {
+	return Workload->new($router, pause => 1, load => sub {
 		my ($ids) = @_;
 		local $ENV{PGOPTIONS} = '';
 		on_shards("INSERT INTO crm.contacts (id, email) SELECT id, 'c\@example.org' FROM ($ids) AS ids WHERE $here", 0, 1);

@@ -33,7 +33,7 @@ is($steps[0]{run} =~ s/^where='host=localhost port=5432'$/where='$where'/mr =~ t
 $steps[0]{run} =~ s/^where=.*$/where='$where'/m;
 
 my $script = PostgreSQL::Test::Utils::tempdir . '/script';
-spew($script, join '', "set -e\nshopt -s expand_aliases\ncd '$FindBin::RealBin/../..'\nexport PGHOST='${\$node->host}' PGPORT=${\$node->port}\n",
+spew($script, join '', "cd '$FindBin::RealBin/../..'\nexport PGHOST='${\$node->host}' PGPORT=${\$node->port}\n",
 	map { "$_->{run}\necho '\@\@'\n" } @steps);
 my $printed = '';
 IPC::Run::run([ 'bash', $script ], '<', \undef, '>', \$printed, '2>&1');

@@ -32,5 +32,6 @@ COMMIT;
 
 -- What a shard has not fetched yet is kept here, for as long as it takes: watch
 -- pg_replication_slots.
-SELECT pg_catalog.pg_create_logical_replication_slot('contact_reference_' || shard, 'pgoutput') AS slot
-FROM pg_catalog.unnest(pg_catalog.string_to_array(:'shards', ',')) AS shard;
+SELECT slot.slot_name
+FROM pg_catalog.unnest(pg_catalog.string_to_array(:'shards', ',')) AS shard,
+    pg_catalog.pg_create_logical_replication_slot('contact_reference_' || shard, 'pgoutput') AS slot;
