@@ -43,9 +43,10 @@ sub start_again
 }
 
 # Sets the database up.  Options: clients, how many; reason, how many characters
-# it has behind the number; pause, after how many calls it waits for 20 ms; part, what to apply to a document before it is told;
-# load, what makes the contacts, given a query for their ids, and whatever is needed
-# to find the relation contacts and the functions in the database.
+# it has behind the number; pause, after how many calls it waits for 20 ms; part,
+# what to apply to a document before it is told; load, what makes the contacts, given
+# a query for their ids, and whatever it takes to find the relation contacts and the
+# functions in the database.
 sub new
 {
 	my ($class, $node, %options) = @_;

@@ -186,7 +186,7 @@ SKIP:
 	$load->stop;
 	check('PgBouncer');
 	my $left = q{SELECT concat_ws(',', current_user, current_setting('role'), current_setting('contact_block.actor', true), current_setting('request.jwt.claims', true))};
-	is(run_command([ 'psql', '-X', '-At', '-d', "host=$folder port=$port dbname=shard0 user=contact_router", '-c', $left ]),
+	is((run_command([ 'psql', '-X', '-At', '-d', "host=$folder port=$port dbname=shard0 user=contact_router", '-c', $left ]))[0],
 		'contact_router,none,,', 'no call has left anything behind in them');
 	stop_pgbouncer();
 }
