@@ -387,6 +387,8 @@ $session->query("$manager $actor SELECT crm.contact_document('$far'), crm.contac
 $shard[1]->stop('fast');
 my $down = "ERROR:  could not connect to the contact's shard\nDETAIL:  It is shard 1.\nHINT:  The call was not carried out.\n08001";
 is(on_router("$manager $actor SELECT crm.$_"), $down, "shard 1 is down: $_") foreach "contact_document('$far')", "contact_block('$far')";
+like(on_router("$manager SET standard_conforming_strings = off; SELECT crm.contact_document('$far')"), qr/^\Q$down\E\z/m, 'whatever the caller has set')
+  if $node->safe_psql('router', 'SHOW server_version_num') < 190000;
 is(on_router("$manager $actor SELECT crm.contact_unblock('$id') ->> 'status'"), 'Active', 'the other one works');
 is(on_router("$manager $actor SELECT * FROM crm.contacts_block('{$id,$far,nix,$id,$ids[1][1],$ids[0][1],CTT-none}', 'half')"),
 	join("\n", "$id|00000|Blocked|t", "$far|08001||f", (shard_of('nix') ? 'nix|08001||f' : 'nix|PT404||f'), "$id|00000|Blocked|f", "$ids[1][1]|08001||f",

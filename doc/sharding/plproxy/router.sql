@@ -192,8 +192,9 @@ CREATE FUNCTION contact_proxy.translate(shard text, code text, message text, det
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    connection constant text := '^PL/Proxy function contact_proxy\.\w+\(\d+\): \[.*?\] ';
-    remote constant text := '^contact_proxy\.\w+\(\d+\): \[.*?\] REMOTE ';
+    -- no backslashes: what they are is a setting of the caller's (before 19)
+    connection constant text := '^PL/Proxy function contact_proxy[.][^:]*: [[].*?[]] ';
+    remote constant text := '^contact_proxy[.][^:]*: [[].*?[]] REMOTE ';
 BEGIN
     IF message ~ (connection || 'PQconnect') THEN
         RAISE LOG 'shard %: %', shard, message;
@@ -201,7 +202,7 @@ BEGIN
         message := 'could not connect to the contact''s shard';
         detail := format('It is shard %s.', shard);
         hint := 'The call was not carried out.';
-    ELSIF message ~ connection OR message ~ (remote || '\(null\)')
+    ELSIF message ~ connection OR message ~ (remote || '[(]null[)]')
         OR message ~ remote AND (code LIKE '08%' OR code LIKE '57P%') THEN
         RAISE LOG 'shard %: %', shard, message;
         code := '08006';
