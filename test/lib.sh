@@ -53,7 +53,8 @@ choose_version() {
         NN=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p') || :
 }
 
-# PACKAGE...: what is missing is installed, or named when this is not root.
+# PACKAGE...: what is missing is installed, or named when this is not root.  NN in a
+# name is the server's version.
 need_packages() {
     local p missing=()
     command -v apt-get >/dev/null || die 'needs Debian or Ubuntu; elsewhere: make, make install, make installcheck'
@@ -64,7 +65,7 @@ need_packages() {
     fi
     [ -n "$NN" ] || die 'apt knows no PostgreSQL: as root, run apt-get update'
     (( ${NN%%.*} >= 15 )) || die "needs PostgreSQL 15 or later, this is $NN"
-    for p in build-essential "postgresql-$NN" "postgresql-server-dev-$NN" "$@"; do
+    for p in build-essential "postgresql-$NN" "postgresql-server-dev-$NN" "${@//-NN-/-$NN-}"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
     done
     (( ${#missing[@]} )) || return 0
