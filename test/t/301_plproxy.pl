@@ -109,7 +109,9 @@ foreach my $i (0, 1)
 		  . 'GRANT tenant, clerk, guest, manager TO contact_router');
 }
 
-# The calls, each as: name, role, settings, SQL. What psql prints of each, with
+isnt($shard[0]->safe_psql('crm', 'SELECT crm.contact_block_setup(); SELECT 1'), '', 'set-up runs again on a shard');
+
+# The calls, each as: role, settings, SQL. What psql prints of each, with
 # its SQLSTATE, has to be the same on both sides, but for the time.
 my @calls;
 
@@ -368,16 +370,19 @@ my $lock = $shard[1]->background_psql('crm');
 $lock->query("BEGIN; SELECT id FROM crm.contacts WHERE id = '$far' FOR UPDATE");
 is(on_router("$manager $actor SELECT crm.contact_block('$far', 'locked')"), "ERROR:  canceling statement due to lock timeout\n55P03", 'somebody holds the contact for too long');
 $shard[1]->safe_psql('crm', q{ALTER ROLE contact_router SET lock_timeout = '1min'; ALTER ROLE contact_router SET statement_timeout = '1min'});
-spew("$dir/waiting.sql", "\\set SHOW_CONTEXT never\n$manager $actor SELECT crm.contact_block('$far', 'ended');\n\\echo :SQLSTATE\n");
-my $out = '';
-my $waiting = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('router') ], '<', "$dir/waiting.sql", '>', \$out, '2>&1');
-$shard[1]->poll_query_until('crm', q{SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE usename = 'contact_router' AND wait_event_type = 'Lock'})
-  or die 'no call waits';
-$waiting->finish;
+foreach my $call ("crm.contact_block('$far', 'ended')", "crm.contacts_block('{$far}', 'ended')")
+{
+	spew("$dir/waiting.sql", "\\set SHOW_CONTEXT never\n$manager $actor SELECT $call;\n\\echo :SQLSTATE\n");
+	my $out = '';
+	my $waiting = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('router') ], '<', "$dir/waiting.sql", '>', \$out, '2>&1');
+	$shard[1]->poll_query_until('crm', q{SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE usename = 'contact_router' AND wait_event_type = 'Lock'})
+	  or die 'no call waits';
+	$waiting->finish;
+	is($out, "ERROR:  the connection to the contact's shard was lost\nDETAIL:  It is shard 1.\n"
+		  . "HINT:  Whether the call was carried out is not known. It may be repeated.\n08006\n", "a connection is lost in the middle: $call");
+}
 $lock->query('COMMIT');
 $lock->quit;
-is($out, "ERROR:  the connection to the contact's shard was lost\nDETAIL:  It is shard 1.\nHINT:  Whether the call was carried out is not known. It may be repeated.\n08006\n",
-	'a connection is lost in the middle of a call');
 $shard[0]->safe_psql('crm', 'REVOKE EXECUTE ON FUNCTION contact_shard.call(text, text, text, text, text, text) FROM contact_router');
 is(on_router("$manager $actor SELECT crm.contact_block('$id')"), "ERROR:  permission denied for function call\n42501", 'the router\'s login lacks a right');
 $shard[0]->safe_psql('crm', 'GRANT EXECUTE ON FUNCTION contact_shard.call(text, text, text, text, text, text) TO contact_router');

@@ -9,6 +9,9 @@
 --                 exposes: nothing else is in it
 --   trust_actor   off: who acts is the login of the session, whatever else is
 --                 said; where people type SQL themselves (on)
+-- Who may see the list of processes sees the password there; without it, set it
+-- afterwards:
+--   ALTER USER MAPPING FOR contact_proxy SERVER contacts OPTIONS (ADD password 'secret');
 --
 -- The extension is not needed on the router, PL/Proxy is (Debian:
 -- postgresql-NN-plproxy).  It is one transaction: it does everything or nothing.
