@@ -402,6 +402,8 @@ is(on_router("$manager $actor SELECT * FROM crm.contacts_block('{$id,$far,nix,$i
 like(slurp_file($node->logfile), qr/LOG:  shard 1: PL\/Proxy function contact_proxy.send\(\d+\): \[crm\] PQconnect/, 'why is in the log');
 like($session->query("SELECT 'near', crm.contact_document('$id') ->> 'status'"), qr/near\|Blocked/, 'a session that was connected to both goes on');
 $shard[1]->start;
+# PL/Proxy looks whether a connection has ended when it was last used 2 seconds ago; else the first call finds out
+$session->query("SELECT crm.contact_document('$far') ->> 'id'");
 like($session->query("SELECT crm.contact_document('$far') ->> 'id'"), qr/$far/, 'and with the other shard, when it is back');
 $session->quit;
 
