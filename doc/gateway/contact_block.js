@@ -145,7 +145,8 @@ const OUTCOMES = {
     '42501': { status: 403, detail: 'The token does not permit this.' },
     'PT404': { status: 404, detail: 'There is no such contact.' },
     'PT409': { status: 409, detail: 'The status of the contact does not permit this.' },
-    '55P03': { status: 503, detail: 'The contact was not changed, since somebody else is at it. Try again.' }
+    '55P03': { status: 503, detail: 'The contact was not changed, since somebody else is at it. Try again.' },
+    '08001': { status: 503, detail: 'The contact was not changed, since its shard cannot be reached. Try again.' }
 };
 
 /* The most ids that one call may have. */
@@ -347,7 +348,11 @@ function is_success(reply) {
  * the caller's is 5xx, whatever PostgREST makes of it: a 404, for instance,
  * means that the function or a table is not there.
  */
-function status_of(reply, code) {
+function status_of(reply, code, message) {
+    // what a router says, see doc/sharding.md: in the middle, too
+    if (code == '08006' && message == 'the connection to the contact\'s shard was lost') {
+        return 502;
+    }
     switch (code) {
     case '':                    // the connection to PostgreSQL broke in the middle
         return 502;
@@ -380,7 +385,7 @@ function send_error(r, reply) {
         return;
     }
 
-    const status = status_of(reply, error.code);
+    const status = status_of(reply, error.code, error.message);
     let detail;
 
     if (status == 401) {

@@ -43,23 +43,32 @@ sub start_again
 }
 
 # Sets the database up.  Options: clients, how many; reason, how many characters
-# it has behind the number; part, what to apply to a document before it is told.
+# it has behind the number; pause, after how many calls it waits for 20 ms; part,
+# what to apply to a document before it is told; load, what makes the contacts, given
+# a query for their ids, and whatever it takes to find the relation contacts and the
+# functions in the database.
 sub new
 {
 	my ($class, $node, %options) = @_;
 	my $seed = srand();
 	note("seed $seed");
 	my $self = bless {
-		clients => 8, reason => 0, part => '', %options,
+		clients => 8, reason => 0, part => '', pause => 50, %options,
 		node => $node, dir => PostgreSQL::Test::Utils::tempdir }, $class;
 	$self->{next} = [ (1) x ($self->{clients} + 1) ];
+	my $ids = qq{
+		SELECT client || '-' || contact AS id
+		FROM generate_series(1, $self->{clients}) AS client, generate_series(1, $contacts) AS contact};
+	if ($self->{load}) { $self->{load}->($ids) }
+	else
+	{
+		$node->safe_psql('postgres', qq{
+			CREATE EXTENSION contact_block;
+			SELECT contact_block_setup();
+			INSERT INTO contacts (id, email) SELECT id, 'c\@example.org' FROM ($ids) AS ids});
+	}
 	# every document has every stamp but deleted
-	$node->safe_psql('postgres', qq{
-		CREATE EXTENSION contact_block;
-		SELECT contact_block_setup();
-		INSERT INTO contacts (id, email)
-		SELECT client || '-' || contact, 'c\@example.org'
-		FROM generate_series(1, $self->{clients}) AS client, generate_series(1, $contacts) AS contact;
+	$node->safe_psql('postgres', q{
 		SET contact_block.actor = '0';
 		SELECT contact_block(id) FROM contacts;
 		SELECT contact_unblock(id) FROM contacts});
@@ -122,7 +131,7 @@ sub start
 		my $first = $self->{next}[$client];
 		unlink $script;
 		append_to_file($script, join '', $prelude ? $prelude->($client) : (),
-			map { ($_ % 50 ? () : "SELECT pg_sleep(0.02) \\g /dev/null\n"), $self->sql_of($client, $_) }
+			map { ($_ % $self->{pause} ? () : "SELECT pg_sleep(0.02) \\g /dev/null\n"), $self->sql_of($client, $_) }
 			  $first .. $first + $calls - 1);
 		$self->{processes}[$client] = IPC::Run::start(
 			[

@@ -398,6 +398,7 @@ my @many = (
 	[ 'CTT-3', '42501', 'Active', 0, 403, 'The token does not permit this.' ],
 	[ '', '22023', undef, 0, 400, 'The id is empty.' ],
 	[ '"', '55P03', 'Active', 0, 503, 'The contact was not changed, since somebody else is at it. Try again.' ],
+	[ 'CTT-5', '08001', undef, 0, 503, 'The contact was not changed, since its shard cannot be reached. Try again.' ],
 	[ 'CTT-4', 'XX000', 'Active', 0, 500, 'The request failed.' ]);
 
 sub outcomes
@@ -559,6 +560,15 @@ foreach my $case ([ 'no actor is set', qr/missing or empty/ ],
 	like(problem_is($response, 401, $message), $told, "$message: what is wrong");
 	unlike($response->{body}, qr/own/, "$message: and no column");
 	is($response->{headers}{'www-authenticate'}, 'Bearer', "$message: challenge");
+}
+# what a router says of its shards
+foreach my $case ([ '08001', 503, qr/not available/ ], [ '08006', 502, qr/is not known/ ])
+{
+	my ($code, $status, $told) = @$case;
+	my ($message) = slurp("$Gateway::SOURCE/doc/sharding/plproxy/router.sql") =~ /code := '$code';\s+message := '(.*)';/;
+	my ($response) = exchange($nginx, $listener,
+		error_answer('503 Service Unavailable', $code, $message =~ s/''/'/r, 'own'), 'POST', "$BASE/CTT-1/block");
+	like(problem_is($response, $status, "a shard, $code"), $told, "a shard, $code: what is known");
 }
 foreach my $case (
 	[ '22023', '400 Bad Request', 'contact not found', 500 ],
