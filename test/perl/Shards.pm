@@ -28,7 +28,7 @@ sub new_server
 	$node->init(allows_streaming => 'logical');
 	$node->append_conf('postgresql.conf', "timezone = 'UTC'\nlc_messages = 'C'\nlog_statement = none\n"
 		  . "max_connections = 60\nmax_replication_slots = 20\nmax_wal_senders = 20\nmax_logical_replication_workers = 12\n"
-		  . "max_worker_processes = 16\nwal_retrieve_retry_interval = 100ms\n");
+		  . "max_worker_processes = 16\nshared_buffers = 32MB\nwal_retrieve_retry_interval = 100ms\n");
 	$node->start;
 	plan skip_all => 'PL/Proxy is not installed (Debian: postgresql-NN-plproxy)'
 	  if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'plproxy'}) eq '0';

@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 use Gateway qw(spew);
-use Shards qw(new_server run_file set_up_shard at start_pgbouncer stop_pgbouncer);
+use Shards qw(new_server try_file run_file set_up_shard at start_pgbouncer stop_pgbouncer);
 
 my $dir = PostgreSQL::Test::Utils::tempdir;
 
@@ -31,7 +31,23 @@ foreach my $database ('plain', 'reference')
 }
 set_up_shard($shard[$_], 'crm', 128 * $_, 128 * $_ + 127) foreach 0, 1;
 my %shards = map { ("shard$_" => at($shard[$_], 'crm')) } 0, 1;
-run_file($node, 'router', 'router.sql', %shards, password => "it's secret");
+# A function of somebody else's, which must not become that of the role which may call the shards
+$node->safe_psql('router', q{
+	CREATE SCHEMA crm;
+	CREATE FUNCTION crm.contact_block(integer) RETURNS name LANGUAGE sql SECURITY DEFINER AS 'SELECT current_user'});
+{
+	local $ENV{PGOPTIONS} = '-c client_min_messages=warning';
+	run_file($node, 'router', 'router.sql', %shards, password => "it's secret");
+}
+isnt($node->safe_psql('router', 'SELECT crm.contact_block(1); DROP FUNCTION crm.contact_block(integer)'), 'contact_proxy',
+	'what was in the schema before does not run as contact_proxy');
+
+$node->safe_psql('postgres', q{CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
+foreach my $file ('router.sql', 'shard.sql')
+{
+	my (undef, $errors) = try_file($node, 'latin', $file, %shards, first_bucket => 0, last_bucket => 255);
+	like($errors // '', qr/the database is not in UTF8/, "$file: another encoding");
+}
 
 # The same data: reference data by replication, contacts by their buckets.
 my $reference = q{
@@ -364,6 +380,14 @@ is(on_router("$postgrest SELECT crm.contact_unblock(id := '$id') $by", user => '
 is(on_router("$postgrest SET contact_block.actor = 'forged'; SELECT api.contact_block('$id', 'reason') $by", user => 'authenticator', database => 'strict'),
 	'authenticator', 'with trust_actor off the login is, whatever is said');
 
+# Also on a shard that does not trust its own sessions
+$shard[0]->safe_psql('crm', 'ALTER DATABASE crm SET contact_block.trust_actor = off');
+is(on_router("$manager $actor BEGIN; SELECT crm.contact_unblock('$id') $by"), 'USR-1', 'the router\'s login is not recorded where trust_actor is off');
+is(on_router("$manager SELECT crm.contact_block('$id')"), "ERROR:  no actor is set\n"
+	  . "HINT:  Set contact_block.actor, or request.jwt.claims with the claim \"sub\".\n22023", 'nor where nobody says who acts');
+on_router("$manager $actor SELECT crm.contact_block('$id', 'reason')");
+$shard[0]->safe_psql('crm', 'ALTER DATABASE crm RESET contact_block.trust_actor');
+
 # A shard is locked, asked to end, down: only its contacts fail.
 my $far = $ids[1][0];
 my $lock = $shard[1]->background_psql('crm');
@@ -386,6 +410,11 @@ $lock->quit;
 $shard[0]->safe_psql('crm', 'REVOKE EXECUTE ON FUNCTION contact_shard.call(text, text, text, text, text, text) FROM contact_router');
 is(on_router("$manager $actor SELECT crm.contact_block('$id')"), "ERROR:  permission denied for function call\n42501", 'the router\'s login lacks a right');
 $shard[0]->safe_psql('crm', 'GRANT EXECUTE ON FUNCTION contact_shard.call(text, text, text, text, text, text) TO contact_router');
+
+# What is not set up is an error also of a call for many, not a shard that is down
+$shard[0]->safe_psql('crm', 'REVOKE EXECUTE ON FUNCTION contact_shard.ping(), contact_shard.call_many(integer[], text[], text, text, text, text, text) FROM contact_router');
+is(on_router("SET client_min_messages = warning; $manager $actor SELECT crm.contacts_block('{$id,$far}')"), "ERROR:  permission denied for function ping\n42501", 'the same of many');
+$shard[0]->safe_psql('crm', 'GRANT EXECUTE ON FUNCTION contact_shard.ping(), contact_shard.call_many(integer[], text[], text, text, text, text, text) TO contact_router');
 
 my $session = $node->background_psql('router', on_error_stop => 0);
 $session->query("$manager $actor SELECT crm.contact_document('$far'), crm.contact_document('$id')");

@@ -94,6 +94,21 @@ sub documents { return join "\n", sort map { split /\n/ } on_shards($documents, 
 my $before = documents(0, 1);
 is(scalar(split /\n/, $before), 400, 'there are contacts to move');
 
+# The fence is behind what was committed, also where nobody waits for that:
+# whoever else would write it out is stopped.
+my @writers = split /\n/, $old->safe_psql('shard0', q{SELECT pid FROM pg_stat_activity WHERE backend_type IN ('walwriter', 'background writer', 'checkpointer')});
+kill 'STOP', @writers;
+{
+	local $ENV{PGOPTIONS} = '-c synchronous_commit=off';
+	my ($last) = on_shards(q{SELECT pg_logical_emit_message(true, 'test', 'committed') \g /dev/null
+		SELECT pg_current_wal_insert_lsn()}, 0);
+	my ($arrived) = try_file(@{ $shards[0] }, 'fence.sql', first_bucket => 0, last_bucket => 127, seconds => 0);
+	my ($is_written) = on_shards("SELECT pg_current_wal_flush_lsn() >= '$last'", 0);
+	kill 'CONT', @writers;
+	is($arrived, "f\n", 'without a subscription nothing arrives');
+	is($is_written, 't', 'what was committed before the fence is written out');
+}
+
 # The clients: the relation contacts that they look at is made of documents.
 my $load = as_operator(sub {
 	return Workload->new($router, pause => 1, load => sub {
@@ -123,10 +138,13 @@ foreach my $from (0, 1)
 		first_bucket => $first, middle_bucket => $middle, last_bucket => $last);
 
 	set_up_shard(@{ $shards[$to] }, $middle, $last);
-	on_shards('SELECT crm.contact_history_setup()', $to);
 	subscribe($to);
 	run_file(@{ $shards[$from] }, 'move_source.sql', first_bucket => $middle, last_bucket => $last);
-	run_file(@{ $shards[$to] }, 'move_target.sql', source => at(@{ $shards[$from] }) . ' user=contact_replica', shard => $to);
+	my %source = (source => at(@{ $shards[$from] }) . ' user=contact_replica', shard => $to);
+	my (undef, $no_history) = try_file(@{ $shards[$to] }, 'move_target.sql', %source);
+	like($no_history // '', qr/relation "crm.contact_events" does not exist/, 'a new shard cannot forget the history');
+	on_shards('SELECT crm.contact_history_setup()', $to);
+	run_file(@{ $shards[$to] }, 'move_target.sql', %source);
 	$shards[$to][0]->poll_query_until($shards[$to][1], q{
 		SELECT count(*) = 3 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel
 		JOIN pg_subscription ON pg_subscription.oid = srsubid WHERE subname = 'contact_move'}) or die 'the contacts are not copied';
@@ -134,14 +152,28 @@ foreach my $from (0, 1)
 
 	if ($from == 0)
 	{
+		# those that would lose contacts, or leave them to nobody
+		foreach my $wrong ([ old_shard => 1 ], [ first_bucket => 32 ], [ middle_bucket => 32 ], [ middle_bucket => 96 ], [ old => at(@{ $shards[1] }) ],
+			[ old => at($old, 'nowhere') ])
+		{
+			my (undef, $errors) = try_file($router, 'postgres', 'cut_over.sql', %move, @$wrong);
+			like($errors // '', qr/these buckets do not move from this shard/, "a cut-over with the wrong $wrong->[0]");
+		}
+		# of three shards number 3 is number 0 for PL/Proxy
+		foreach my $wrong (0, 1, 3)
+		{
+			my (undef, $errors) = try_file($router, 'postgres', 'cut_over.sql', %move, new_shard => $wrong);
+			like($errors // '', qr/the new shard does not take these buckets/, "one to shard $wrong");
+		}
+		is($router->safe_psql('postgres', 'SELECT * FROM contact_proxy.shards ORDER BY 1'), "0|127|0\n128|255|1", 'they change nothing on the router');
+		is(join(' ', on_shards('SELECT count(*) FROM crm.contacts WHERE contact_shard.is_stranger(id)', 0, 1, $to)), '0 0 0', 'nor on the shards');
+		wait_for(1);
 		# one that cannot succeed
 		on_shards('ALTER SUBSCRIPTION contact_move DISABLE', $to);
 		wait_for(1);
 		my (undef, $errors) = try_file($router, 'postgres', 'cut_over.sql', %move, seconds => 1);
 		like($errors // '', qr/the buckets have not arrived on the new shard/, 'a cut-over that cannot succeed says so');
 		is($router->safe_psql('postgres', 'SELECT * FROM contact_proxy.shards ORDER BY 1'), "0|127|0\n128|255|1", 'and changes nothing');
-		(undef, $errors) = try_file($router, 'postgres', 'cut_over.sql', %move, old => at($old, 'nowhere'));
-		like($errors // '', qr/the old shard cannot be reached/, 'nor one of a shard that is not there');
 		wait_for(1);
 		on_shards('ALTER SUBSCRIPTION contact_move ENABLE', $to);
 	}
@@ -167,6 +199,9 @@ is(join('', on_shards("SET search_path = crm; $disagree", 0 .. 3)), '', 'events 
 is(join('', on_shards(q{SELECT contact_id, by FROM crm.contact_events WHERE contact_id NOT LIKE 'still%' AND by <> '0' GROUP BY 1, 2 HAVING count(*) > 1}, 0 .. 3)),
 	'', 'no call has two events');
 is(join('', on_shards(q{SELECT conname FROM pg_constraint WHERE NOT convalidated}, 0 .. 3)), '', 'every constraint is validated');
+
+is(join(' ', on_shards(q{SELECT string_agg(DISTINCT (seq / 1000000000000000)::text, ',') FROM crm.contact_events}, 0 .. 3)), '0 0 0,2 0,3',
+	'numbers tell which events came along');
 
 # The router is restarted.
 as_operator(sub { $load->start });

@@ -28,10 +28,9 @@ DELETE FROM :"schema".contact_opt_outs WHERE contact_shard.is_stranger(contact_i
 SELECT to_regclass(format('%I.contact_events', :'schema')) IS NOT NULL AS has_history \gset
 \if :has_history
 DELETE FROM :"schema".contact_events WHERE contact_shard.is_stranger(contact_id);
-DROP PUBLICATION IF EXISTS contact_move_events;
 \endif
 DELETE FROM :"schema".contacts WHERE contact_shard.is_stranger(id);
-DROP PUBLICATION contact_move;
+DROP PUBLICATION contact_move, contact_move_events;
 COMMIT;
 
 ALTER TABLE :"schema".contacts VALIDATE CONSTRAINT contacts_of_this_shard;

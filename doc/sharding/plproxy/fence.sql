@@ -14,6 +14,9 @@
 BEGIN;
 SET LOCAL client_min_messages = warning;
 SET LOCAL lock_timeout = '3s';
+-- With this COMMIT all that was committed before is written out, and the fence
+-- is behind it, also where the database does not wait for that (off).
+SET LOCAL synchronous_commit = local;
 \ir range.sql
 COMMIT;
 

@@ -27,12 +27,13 @@ CREATE PUBLICATION contact_move
     WITH (publish = 'insert, update, delete');
 
 -- The history, where there is one.  Its key does not tell the contact, but its
--- rows are never changed.
+-- rows are never changed.  Without one the publication is empty: the new shard
+-- asks for it in any case, so that it cannot forget a history.
+CREATE PUBLICATION contact_move_events WITH (publish = 'insert');
 SELECT to_regclass(format('%I.contact_events', :'schema')) IS NOT NULL AS has_history \gset
 \if :has_history
-CREATE PUBLICATION contact_move_events
-    FOR TABLE :"schema".contact_events WHERE (get_byte(decode(md5(contact_id), 'hex'), 0) BETWEEN :first_bucket AND :last_bucket)
-    WITH (publish = 'insert');
+ALTER PUBLICATION contact_move_events
+    ADD TABLE :"schema".contact_events WHERE (get_byte(decode(md5(contact_id), 'hex'), 0) BETWEEN :first_bucket AND :last_bucket);
 GRANT SELECT ON :"schema".contact_events TO contact_replica;
 \endif
 

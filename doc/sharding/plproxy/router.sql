@@ -28,6 +28,18 @@
 BEGIN;
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- In another encoding the same letters are in another bucket; and md5 has to work.
+DO $$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+        RAISE feature_not_supported USING
+            MESSAGE = 'the database is not in UTF8',
+            HINT = 'Router and shards find a contact by the bytes of its id, so all of them have to be in UTF8.';
+    END IF;
+    PERFORM pg_catalog.md5('');
+END
+$$;
+
 -- Who calls the shards.  It owns the functions below, which run as it; nobody
 -- logs in as it, and nobody else may use the connections to the shards.
 SELECT 'CREATE ROLE contact_proxy NOLOGIN NOINHERIT'
@@ -296,6 +308,11 @@ AS $$
 DECLARE
     lost integer[] := '{}';
     one integer;
+    code text;
+    message text;
+    detail text;
+    hint text;
+    error jsonb;
 BEGIN
     BEGIN
         PERFORM contact_proxy.ping(shards);
@@ -307,7 +324,13 @@ BEGIN
         BEGIN
             PERFORM contact_proxy.ping(ARRAY[one]);
         EXCEPTION WHEN OTHERS THEN
-            RAISE LOG 'shard %: %', one, SQLERRM;
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
+                detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+            error := contact_proxy.translate(one::text, code, message, detail, hint);
+            -- one that can be reached, but is not set up, is an error of the whole call
+            IF error ->> 'code' NOT LIKE '08%' THEN
+                PERFORM contact_proxy.raise(error);
+            END IF;
             lost := lost || one;
         END;
     END LOOP;
@@ -317,7 +340,8 @@ $$;
 COMMENT ON FUNCTION contact_proxy.unreachable(integer[]) IS
 'Tell which shards cannot be reached
 
-Takes their numbers and returns those that do not answer; why is in the server''s log.';
+Takes their numbers and returns those that do not answer; why is in the server''s log.
+Raises what one that can be reached says instead.';
 
 -- Many contacts.  Those of a shard that cannot be reached get the code that a
 -- call for one would have ended with, and keep no other from its change.
@@ -486,12 +510,10 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA contact_proxy FROM PUBLIC;
 GRANT USAGE ON SCHEMA contact_proxy TO contact_proxy;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA contact_proxy TO contact_proxy;
 GRANT SELECT ON contact_proxy.shards TO contact_proxy;
-SELECT format('ALTER FUNCTION %s OWNER TO contact_proxy; REVOKE ALL ON FUNCTION %1$s FROM PUBLIC',
-              p.oid::regprocedure)
-FROM pg_proc AS p
-WHERE p.pronamespace = quote_ident(:'schema')::regnamespace AND p.prosecdef
-  AND p.proname IN ('contact_block', 'contact_unblock', 'contact_delete', 'contact_document',
-                    'contacts_block', 'contacts_unblock', 'contacts_delete') \gexec
+SELECT format('ALTER FUNCTION %1$I.%2$s OWNER TO contact_proxy; REVOKE ALL ON FUNCTION %1$I.%2$s FROM PUBLIC', :'schema', signature)
+FROM unnest(ARRAY['contact_block(text)', 'contact_block(text, text)', 'contact_unblock(text)', 'contact_delete(text)',
+                  'contact_document(text)', 'contacts_block(text[], text)', 'contacts_unblock(text[])', 'contacts_delete(text[])'])
+    AS signature \gexec
 
 -- Your application's roles, here one that blocks and unblocks.  Each has to be on
 -- every shard too, where its rights are.

@@ -21,6 +21,18 @@ BEGIN;
 SET LOCAL search_path = pg_catalog, pg_temp;
 SET LOCAL client_min_messages = warning;
 
+-- In another encoding the same letters are in another bucket; and md5 has to work.
+DO $$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+        RAISE feature_not_supported USING
+            MESSAGE = 'the database is not in UTF8',
+            HINT = 'Router and shards find a contact by the bytes of its id, so all of them have to be in UTF8.';
+    END IF;
+    PERFORM pg_catalog.md5('');
+END
+$$;
+
 -- The router's login.  By itself it may do nothing but call the functions
 -- below.  It may become those roles that are granted to it: these GRANTs say who
 -- the router's callers can be on this shard.  Never grant it a superuser, or a
@@ -31,6 +43,9 @@ WHERE to_regrole('contact_router') IS NULL \gexec
 -- A change that does not say who acts is refused: it is never recorded as the
 -- router's.
 ALTER ROLE contact_router SET contact_block.require_actor = on;
+-- Also where the database does not trust its own sessions: else all that came
+-- by the router would be the router's.
+ALTER ROLE contact_router SET contact_block.trust_actor = on;
 ALTER ROLE contact_router SET search_path = pg_catalog, pg_temp;
 -- Calls that wait for one contact hold connections that others need.  The same
 -- limits as for PostgREST in doc/gateway/roles.sql.
