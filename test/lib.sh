@@ -90,7 +90,8 @@ name_packages() {
     fi
     die "packages are missing. Run this as root, which installs what it needs, or copy to a
 root shell what installs everything that the scripts of test/ need, and keeps Debian
-from making a cluster and from starting services meanwhile:
+from making a cluster and from starting services meanwhile (test/demo needs the first
+three packages only):
 
     mkdir -p /etc/postgresql-common/createcluster.d
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/contact_block.conf
