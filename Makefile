@@ -46,6 +46,8 @@ $(CURDIR)/src:
 # The TAP tests start servers of their own and need IPC::Run, so they are not
 # part of installcheck.
 .PHONY: installcheck-tap
+# PostgreSQL's modules unset LC_ALL: without this the databases of some would be in SQL_ASCII
+installcheck-tap: export LANG = C.UTF-8
 installcheck-tap:
 	$(prove_installcheck)
 
