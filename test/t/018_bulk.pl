@@ -141,7 +141,7 @@ is($node->safe_psql('postgres', q{
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM contact_events'), '>=',
 	$node->safe_psql('postgres', $changes) - $events_before, 'all are there');
 is($node->safe_psql('postgres', q{SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'}), '0', 'no deadlock');
-unlike(slurp_file($node->logfile), qr/deadlock detected|could not serialize|ERROR: +(?!relation|could not access file)/, 'no error in the log');
+unlike(slurp_file($node->logfile), qr/deadlock detected|could not serialize|ERROR: ++(?!relation|could not access file)/, 'no error in the log');
 
 # Cancelled.
 
