@@ -123,8 +123,7 @@ column_value(TupleDesc desc, int column, Oid type, Datum value)
 		 (type == TIMESTAMPTZOID && attribute->atttypid == TIMESTAMPOID)) && attribute->atttypmod < 0)
 		return value;
 	base_type = getBaseType(attribute->atttypid);
-	if (type == TEXTOID &&
-		(base_type == UUIDOID || base_type == INT2OID || base_type == INT4OID || base_type == INT8OID))
+	if (type == TEXTOID && cb_is_parsed(base_type))
 		return actor_value(attribute, base_type, value);
 	getTypeInputInfo(attribute->atttypid, &input, &ioparam);
 	return OidInputFunctionCall(input,

@@ -149,7 +149,7 @@ check_words(const CbCall *call, const CbChange *change)
 	}
 }
 
-/* The same of rows, by their keys. */
+/* Rows by their keys */
 static int
 compare_keys(const void *a, const void *b)
 {

@@ -124,17 +124,20 @@ id_type(Relation table, const CbNames *names)
 static Oid
 contacts_table(Oid schema)
 {
-	Oid			relid = get_relname_relid(cb_relations[CB_CONTACTS].name, schema);
-	Relation	rel;
+	return cb_contacts_table(get_relname_relid(cb_relations[CB_CONTACTS].name, schema));
+}
 
-	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW)
-	{
-		rel = try_relation_open(relid, AccessShareLock);
-		relid = rel ? cb_table_under(rel, NULL) : InvalidOid;
-		if (rel)
-			relation_close(rel, NoLock);
-	}
-	return relid;
+/* The audit trigger of the table.  Raises 55000 when there is none. */
+static const Trigger *
+audit_trigger(Relation rel, Oid schema)
+{
+	const Trigger *trigger = cb_find_trigger(rel, cb_trigger_function(schema));
+
+	if (!trigger)
+		cb_not_set_up(psprintf("There is no audit trigger on %s.",
+							   cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel))),
+					  psprintf("Run SELECT %s().", cb_qualified(schema, "contact_block_setup")));
+	return trigger;
 }
 
 static Oid
@@ -261,13 +264,9 @@ find_recorder(FmgrInfo *flinfo, Relation rel)
 		return recorder;
 	schema = get_func_namespace(flinfo->fn_oid);
 	table = contacts_table(schema);
-	trigger = cb_find_trigger(rel, cb_trigger_function(schema));
 	/* nobody makes history with a table of his own */
 	check_contacts(rel, table);
-	if (!trigger)
-		cb_not_set_up(psprintf("There is no audit trigger on %s.",
-							   cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel))),
-					  psprintf("Run SELECT %s().", cb_qualified(schema, "contact_block_setup")));
+	trigger = audit_trigger(rel, schema);
 
 	oldcontext = MemoryContextSwitchTo(flinfo->fn_mcxt);
 	recorder = (Recorder *) palloc0(sizeof(Recorder));
@@ -681,10 +680,8 @@ check_columns(Oid schema, Oid events, Oid table, const CbNames *names)
 static void
 put_trigger(Relation rel, Oid schema)
 {
-	Oid			function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("contact_record"),
-										   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
 	char	   *table = cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel));
-	const Trigger *trigger = cb_find_trigger(rel, function);
+	const Trigger *trigger = cb_find_trigger(rel, cb_function(schema, "contact_record"));
 
 	if (!trigger)
 		execute(psprintf("CREATE TRIGGER " TRIGGER_NAME " AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s()",
@@ -718,7 +715,6 @@ contact_history_setup(PG_FUNCTION_ARGS)
 	Oid			table;
 	Oid			events;
 	Relation	rel;
-	const Trigger *trigger;
 	CbNames		names;
 	ListCell   *lc;
 
@@ -733,12 +729,7 @@ contact_history_setup(PG_FUNCTION_ARGS)
 	if (!object_ownercheck(RelationRelationId, table, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(table)), get_rel_name(table));
 	rel = relation_open(table, ShareRowExclusiveLock);
-	trigger = cb_find_trigger(rel, cb_trigger_function(schema));
-	if (!trigger)
-		cb_not_set_up(psprintf("There is no audit trigger on %s.",
-							   cb_qualified(RelationGetNamespace(rel), RelationGetRelationName(rel))),
-					  psprintf("Run SELECT %s().", cb_qualified(schema, "contact_block_setup")));
-	cb_read_arguments(trigger, &names);
+	cb_read_arguments(audit_trigger(rel, schema), &names);
 
 	SPI_connect();
 	events = get_relname_relid(RELATION_NAME, schema);

@@ -129,6 +129,23 @@ cb_table_under(Relation view, const char **reason)
 	return InvalidOid;
 }
 
+Oid
+cb_contacts_table(Oid contacts)
+{
+	Relation	view;
+	Oid			table = InvalidOid;
+
+	if (get_rel_relkind(contacts) != RELKIND_VIEW)
+		return contacts;
+	view = try_relation_open(contacts, AccessShareLock);
+	if (view)
+	{
+		table = cb_table_under(view, NULL);
+		relation_close(view, NoLock);
+	}
+	return table;
+}
+
 static int
 hex_digit(char c)
 {
@@ -189,14 +206,27 @@ parse_integer(const char *string, int length, int bits, int64 *number)
 	return bits == 64 || (*number >= -(INT64CONST(1) << (bits - 1)) && *number < INT64CONST(1) << (bits - 1));
 }
 
+/* How many bits an integer of this type has, 0 for other types. */
+static int
+integer_bits(Oid type)
+{
+	return type == INT2OID ? 16 : type == INT4OID ? 32 : type == INT8OID ? 64 : 0;
+}
+
+bool
+cb_is_parsed(Oid type)
+{
+	return type == UUIDOID || integer_bits(type) > 0;
+}
+
 bool
 cb_parse_id(Oid type, Datum word, Datum *id)
 {
-	int			bits = type == INT2OID ? 16 : type == INT4OID ? 32 : type == INT8OID ? 64 : 0;
+	int			bits = integer_bits(type);
 	text	   *packed;
 	int64		number;
 
-	if (bits == 0 && type != UUIDOID)
+	if (!cb_is_parsed(type))
 	{
 		*id = word;
 		return true;
@@ -234,21 +264,15 @@ cb_key_type(const CbSchema *schema, CbRelation relation)
 static void
 look_at_trigger(CbSchema *schema)
 {
-	Oid			relid = schema->relids[CB_CONTACTS];
 	Oid			status_type = schema->types[cb_relations[CB_CONTACTS].first + cb_contact_place(CB_STATUS)];
-	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Relation	rel = NULL;
 	const Trigger *trigger = NULL;
 	CbNames		names;
 
+	schema->contacts_table = known->contacts_table = cb_contacts_table(schema->relids[CB_CONTACTS]);
 	/* one that was dropped since its name was looked up: the statement will tell */
-	schema->contacts_table = relid;
-	if (rel && rel->rd_rel->relkind == RELKIND_VIEW)
-	{
-		schema->contacts_table = known->contacts_table = cb_table_under(rel, NULL);
-		relation_close(rel, NoLock);
-		rel = OidIsValid(schema->contacts_table) ?
-			try_relation_open(schema->contacts_table, AccessShareLock) : NULL;
-	}
+	if (OidIsValid(schema->contacts_table))
+		rel = try_relation_open(schema->contacts_table, AccessShareLock);
 	if (rel)
 		trigger = cb_find_trigger(rel, cb_trigger_function(schema->oid));
 	if (trigger)

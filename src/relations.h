@@ -54,6 +54,12 @@ extern CbStatus cb_find_label(const CbSchema *schema, Datum label);
 /* The table that a view shows; InvalidOid, with the reason if asked for, when it shows none that it could change. */
 extern Oid	cb_table_under(Relation view, const char **reason);
 
+/* The table of contacts: what has the name, or the table under that view; InvalidOid if there is none. */
+extern Oid	cb_contacts_table(Oid contacts);
+
+/* Is an id of this type, of domains their base, no string: a uuid or an integer? */
+extern bool cb_is_parsed(Oid type);
+
 /*
  * A word, a text, as an id of the given type, of domains their base.  Returns false if
  * it is no value of that type; every text is one of any other type than uuid

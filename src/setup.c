@@ -264,7 +264,7 @@ is_string(Oid type)
 static bool
 is_id_type(Oid type)
 {
-	return is_string(type) || type == UUIDOID || type == INT2OID || type == INT4OID || type == INT8OID;
+	return is_string(type) || cb_is_parsed(type);
 }
 
 /*

@@ -270,7 +270,7 @@ key_parameter_type(const CbSchema *schema, CbRelation relation)
 {
 	Oid			type = cb_key_type(schema, relation);
 
-	return type == UUIDOID || type == INT2OID || type == INT4OID || type == INT8OID ? type : TEXTOID;
+	return cb_is_parsed(type) ? type : TEXTOID;
 }
 
 /* Prepare the statement of this key, and keep it. */

@@ -148,10 +148,16 @@ cb_read_arguments(const Trigger *trigger, CbNames *names)
 }
 
 Oid
+cb_function(Oid schema, const char *name)
+{
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+						   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
+}
+
+Oid
 cb_trigger_function(Oid schema)
 {
-	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("contact_audit"),
-						   PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
+	return cb_function(schema, "contact_audit");
 }
 
 /*

@@ -86,7 +86,8 @@ extern void cb_read_arguments(const Trigger *trigger, CbNames *names);
 /* Is the column one of those that the trigger deals with, and its arguments can name? */
 extern bool cb_is_audited(const CbColumn *column);
 
-/* The function contact_audit() in the schema. */
+/* A function without arguments in the schema, InvalidOid if there is none; and contact_audit(). */
+extern Oid	cb_function(Oid schema, const char *name);
 extern Oid	cb_trigger_function(Oid schema);
 
 /* A copy of the table's trigger with the function, whatever its name and, if need be, shape; NULL if there is none. */
