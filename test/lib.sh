@@ -66,15 +66,16 @@ choose_version() {
         NN=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p') || :
 }
 
+# Does apt have the package?  Where it has no list of packages it may.
+may_have() { apt-cache show "$1" >/dev/null 2>&1 || ! apt-cache show build-essential >/dev/null 2>&1; }
+
 # Prints what is not installed of PACKAGE..., NN in a name being the server's version.
-# Other extensions that this release does not have are left out: their tests are skipped.
+# What this release does not have is left out: its tests are skipped.
 missing_packages() {
-    local p name
-    for p; do
-        name=${p/NN/$NN}
-        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" != installed ] &&
-                { [[ $p != postgresql-NN-* ]] || apt-cache show "$name" >/dev/null 2>&1; }; then
-            echo "$name"
+    local p
+    for p in "${@/NN/$NN}"; do
+        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" != installed ] && may_have "$p"; then
+            echo "$p"
         fi
     done
 }
