@@ -17,8 +17,7 @@ use PostgreSQL::Test::Utils;
 
 our @EXPORT_OK = qw(
   $BASE find_program nginx_programs start_nginx stop_nginx set_up_database
-  http exchange serve answer error_answer recorded described npm_packages slurp
-  spew
+  http exchange serve answer error_answer recorded described slurp spew
 );
 
 # The folder of the sources, and the path of the contacts.
@@ -65,34 +64,6 @@ sub find_program
 		return "$folder/$name" if -x "$folder/$name";
 	}
 	return undef;
-}
-
-# The packages of test/gateway/package-lock.json, once for all tests of a run.
-# Returns why they cannot be had here, undef when they can; node's path, and the
-# folder that has them in its node_modules.
-sub npm_packages
-{
-	my $node = find_program('node');
-	my $npm = find_program('npm');
-	return 'node and npm are not installed (Debian: nodejs, npm)'
-	  unless $node && $npm;
-	my $folder = "$PostgreSQL::Test::Utils::tmp_check/npm";
-	my $output = '';
-
-	return (undef, $node, $folder) if -e "$folder/node_modules/.package-lock.json";
-	IPC::Run::run([ $npm, 'view', 'typescript', 'name', '--fetch-retries=0' ],
-		'<' => \undef, '>&' => \$output)
-	  or return 'npm does not reach its registry';
-
-	mkdir $folder;
-	spew("$folder/$_", slurp("$SOURCE/test/gateway/$_"))
-	  foreach 'package.json', 'package-lock.json';
-	IPC::Run::run(
-		[ $npm, 'ci', '--prefix', $folder, '--ignore-scripts', '--no-audit', '--no-fund' ],
-		'<' => \undef,
-		'>&' => \$output)
-	  or die "npm ci: $output";
-	return (undef, $node, $folder);
 }
 
 # Why nginx cannot be used, undef when it can; its path and that of njs.

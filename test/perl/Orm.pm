@@ -12,7 +12,6 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
-use File::Copy qw(copy);
 use File::Spec;
 use FindBin;
 use IPC::Run;
@@ -23,7 +22,6 @@ use Test::More;
 
 our @EXPORT_OK = qw(
   $PROGRAMS start_server grant_rights run_program expected check has_modules
-  install_modules
 );
 
 our $PROGRAMS = File::Spec->rel2abs("$FindBin::RealBin/../orm");
@@ -198,38 +196,6 @@ sub has_modules
 	my (@command) = @_;
 	my $output;
 	return eval { IPC::Run::run(\@command, '<', \'', '>&', \$output) };
-}
-
-# Copies the folder of a program for Node.js to where it may be written to, and
-# lets npm install there what the lock file names. Returns the program's path;
-# in its place undef and why not, where there is no npm or no registry.
-sub install_modules
-{
-	my ($name) = @_;
-	foreach my $program ('node', 'npm')
-	{
-		return (undef, "$program is not installed (Debian: nodejs, npm)")
-		  unless grep { -x "$_/$program" } File::Spec->path;
-	}
-	my $folder = PostgreSQL::Test::Utils::tempdir();
-	foreach my $file ('package.json', 'package-lock.json', 'program.js')
-	{
-		copy("$PROGRAMS/$name/$file", "$folder/$file") or die "$file: $!";
-	}
-	my $output = '';
-	my @install = qw(npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier
-	  --fetch-retries=1 --fetch-timeout=60000);
-	my $done = eval {
-		IPC::Run::run(\@install, '<', \'', '>&', \$output,
-			init => sub { chdir $folder or die "$folder: $!" },
-			IPC::Run::timeout($TIMEOUT));
-	};
-	return "$folder/program.js" if $done;
-	# anything else, a wrong checksum for instance, is a failure
-	die "npm ci: $@$output"
-	  unless $@ =~ /timeout/
-	  || $output =~ /\b(?:E(?:AI_AGAIN|CONN\w+|HOSTUNREACH|NETUNREACH|NOTFOUND|TIMEDOUT|(?:40[1347]|5\d\d))|ERR_SOCKET_TIMEOUT)\b/;
-	return (undef, 'npm cannot reach its registry: ' . ($output =~ /^npm (?:ERR!|error) (.*)/m ? $1 : 'timeout'));
 }
 
 1;

@@ -11,12 +11,13 @@ use IO::Socket::INET;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Gateway qw(answer error_answer nginx_programs npm_packages recorded serve
-  slurp spew start_nginx);
+use Gateway qw(answer error_answer nginx_programs recorded serve slurp spew
+  start_nginx);
+use Npm qw(npm_packages);
 
 my ($missing) = nginx_programs();
 plan skip_all => $missing if $missing;
-($missing, my $node, my $npm) = npm_packages();
+($missing, my $node, my $npm) = npm_packages("$Gateway::SOURCE/test/gateway");
 plan skip_all => $missing if $missing;
 
 my $api = "$Gateway::SOURCE/doc/gateway/openapi.yaml";

@@ -13,9 +13,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Gateway qw(http npm_packages set_up_database);
+use Gateway qw(http set_up_database);
+use Npm qw(npm_packages);
 
-my ($missing, $program, $npm) = npm_packages();
+my ($missing, $program, $npm) = npm_packages("$Gateway::SOURCE/test/gateway");
 plan skip_all => $missing if $missing;
 
 my $node = PostgreSQL::Test::Cluster->new('postgraphile');

@@ -11,10 +11,15 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Orm qw(start_server grant_rights run_program expected check install_modules);
+use File::Copy qw(copy);
+use Npm qw(npm_packages);
+use Orm qw($PROGRAMS start_server grant_rights run_program expected check);
 
-my ($program, $problem) = install_modules('sequelize');
-plan skip_all => $problem if $problem;
+my ($missing, undef, $folder) = npm_packages("$PROGRAMS/sequelize");
+plan skip_all => $missing if $missing;
+# it finds the packages beside it
+my $program = "$folder/program.js";
+copy("$PROGRAMS/sequelize/program.js", $program) or die "$program: $!";
 
 my ($clerk, $guard) = ('USR-clerk', 'USR-guard');
 my $node = start_server('sequelize');
