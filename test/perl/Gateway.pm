@@ -6,23 +6,28 @@ package Gateway;
 use strict;
 use warnings;
 
+use Digest::SHA qw(hmac_sha256);
 use Exporter qw(import);
 use File::Spec;
 use FindBin;
 use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
+use MIME::Base64 qw(encode_base64url);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
 our @EXPORT_OK = qw(
-  $BASE find_program nginx_programs start_nginx stop_nginx set_up_database
-  http exchange serve answer error_answer recorded described slurp spew
+  $BASE $SECRET find_program nginx_programs start_nginx stop_nginx set_up_database
+  http exchange serve answer error_answer recorded described slurp spew token
 );
 
 # The folder of the sources, and the path of the contacts.
 our $SOURCE = File::Spec->rel2abs("$FindBin::RealBin/../..");
 our $BASE = '/public/v1/notifications/contacts';
+
+# What tokens are signed with.
+our $SECRET = 'a secret that only these tests have, 32+';
 
 # What PostgREST answered, by the name of the case.
 sub recorded
@@ -64,6 +69,18 @@ sub find_program
 		return "$folder/$name" if -x "$folder/$name";
 	}
 	return undef;
+}
+
+# The header of a request with these claims, signed with $SECRET.
+sub token
+{
+	my (%claims) = @_;
+	my $text = join '.',
+	  map { encode_base64url(encode_json($_)) }
+	  { alg => 'HS256', typ => 'JWT' },
+	  { exp => time + 3600, %claims };
+	return 'Authorization: Bearer ' . $text . '.'
+	  . encode_base64url(hmac_sha256($text, $SECRET));
 }
 
 # Why nginx cannot be used, undef when it can; its path and that of njs.

@@ -21,7 +21,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT_OK = qw(
-  $PROGRAMS start_server grant_rights run_program expected check has_modules
+  $PROGRAMS start_server grant_rights run_program expected misfit check has_modules
 );
 
 our $PROGRAMS = File::Spec->rel2abs("$FindBin::RealBin/../orm");
@@ -170,6 +170,19 @@ sub expected
 		unknown => {
 			errors => [ map { $unknown->($_) } @{ $program{unknown} } ]
 		}
+	};
+}
+
+# The error for an actor that is no value of the column's type.
+sub misfit
+{
+	my ($column, $type, $actor) = @_;
+	return {
+		class => 'DataError',
+		sqlstate => '22023',
+		message => 'the actor does not fit the column that it is stored in',
+		detail => "Column \"$column\" is of type $type, the actor is \"$actor\".",
+		hint => 'Set contact_block.actor, or the claim in request.jwt.claims, to a value of this type.'
 	};
 }
 

@@ -4,17 +4,15 @@
 use strict;
 use warnings;
 
-use Digest::SHA qw(hmac_sha256);
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use JSON::PP;
-use MIME::Base64 qw(encode_base64url);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Gateway qw($BASE find_program http nginx_programs set_up_database slurp
-  spew start_nginx);
+use Gateway qw($BASE $SECRET find_program http nginx_programs set_up_database slurp
+  spew start_nginx token);
 
 my $postgrest = $ENV{POSTGREST} || find_program('postgrest')
   or plan skip_all =>
@@ -40,7 +38,6 @@ INSERT INTO contacts (id, email) SELECT 'CTT-many-' || i, 'a@example.com' FROM g
 END
 
 # PostgREST with doc/gateway's configuration; the environment comes first.
-my $secret = 'a secret that only this test has, 32+';
 my $port = PostgreSQL::Test::Cluster::get_free_port();
 my $admin_port = PostgreSQL::Test::Cluster::get_free_port();
 my $process;
@@ -48,7 +45,7 @@ my $output = '';
 {
 	local $ENV{PGRST_DB_URI} = sprintf 'postgresql://authenticator@/postgres?host=%s&port=%s',
 	  $node->host, $node->port;
-	local $ENV{PGRST_JWT_SECRET} = $secret;
+	local $ENV{PGRST_JWT_SECRET} = $SECRET;
 	local $ENV{PGRST_SERVER_PORT} = $port;
 	local $ENV{PGRST_ADMIN_SERVER_PORT} = $admin_port;
 	$process = IPC::Run::start(
@@ -65,16 +62,6 @@ END
 
 my ($nginx) = start_nginx($port);
 
-sub token
-{
-	my (%claims) = @_;
-	my $text = join '.',
-	  map { encode_base64url(encode_json($_)) }
-	  { alg => 'HS256', typ => 'JWT' },
-	  { exp => time + 3600, %claims };
-	return 'Authorization: Bearer ' . $text . '.'
-	  . encode_base64url(hmac_sha256($text, $secret));
-}
 my $operator = token(role => 'contact_operator', sub => 'USR-1');
 
 # It is there when it answers as it should.

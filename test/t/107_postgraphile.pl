@@ -4,16 +4,14 @@
 use strict;
 use warnings;
 
-use Digest::SHA qw(hmac_sha256);
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use JSON::PP;
-use MIME::Base64 qw(encode_base64url);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Gateway qw(http set_up_database);
+use Gateway qw($SECRET http set_up_database token);
 use Npm qw(npm_packages);
 
 my ($missing, $program, $npm) = npm_packages("$Gateway::SOURCE/test/gateway");
@@ -28,14 +26,13 @@ INSERT INTO notifications.contacts (id, email, status)
     VALUES ('CTT-1', 'a@example.com', 'Active'), ('CTT-2', 'a@example.com', 'Active'), ('CTT-new', 'a@example.com', 'New');
 END
 
-my $secret = 'a secret that only this test has, 32+';
 my $port = PostgreSQL::Test::Cluster::get_free_port();
 my $output = '';
 my $process;
 {
 	local $ENV{DATABASE_URL} = sprintf 'postgresql://authenticator@/postgres?host=%s&port=%s',
 	  $node->host, $node->port;
-	local $ENV{JWT_SECRET} = $secret;
+	local $ENV{JWT_SECRET} = $SECRET;
 	local $ENV{PORT} = $port;
 	local $ENV{NODE_PATH} = "$npm/node_modules";
 	$process = IPC::Run::start([ $program, "$Gateway::SOURCE/doc/gateway/postgraphile.js" ],
@@ -57,16 +54,6 @@ until (eval { http($port, 'GET', '/'); 1 })
 	select undef, undef, undef, 0.1;
 }
 
-sub token
-{
-	my (%claims) = @_;
-	my $text = join '.',
-	  map { encode_base64url(encode_json($_)) }
-	  { alg => 'HS256', typ => 'JWT' },
-	  { exp => time + 3600, %claims };
-	return 'Authorization: Bearer ' . $text . '.'
-	  . encode_base64url(hmac_sha256($text, $secret));
-}
 my $operator = token(role => 'contact_operator', sub => 'USR-1');
 
 sub graphql

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Orm qw($PROGRAMS start_server grant_rights run_program expected check has_modules);
+use Orm qw($PROGRAMS start_server grant_rights run_program expected misfit check has_modules);
 
 # Debian's, whatever other python3 comes first
 my $python = '/usr/bin/python3';
@@ -24,12 +24,6 @@ run_program($node, undef, $python, "$PROGRAMS/django_program.py", 'create');
 $node->safe_psql('postgres', 'SELECT crm.contact_block_setup()');
 grant_rights($node, $clerk, $guard, 'GRANT INSERT, UPDATE ON crm.contacts TO app');
 
-my $misfit = {
-	class => 'DataError',
-	sqlstate => '22023',
-	message => 'the actor does not fit the column that it is stored in',
-	hint => 'Set contact_block.actor, or the claim in request.jwt.claims, to a value of this type.'
-};
 my $expected = expected(
 	active => 'Active',
 	blocked => 'Blocked',
@@ -39,14 +33,13 @@ my $expected = expected(
 	guard => $guard,
 	created_is_updated => 1,
 	# the login is no uuid
-	nobody => { %$misfit, detail => 'Column "updated_by" is of type uuid, the actor is "app".' },
+	nobody => misfit('updated_by', 'uuid', 'app'),
 	unknown => [ '00000000-0000-0000-0000-00000000dead', 'no uuid', '{ID}', 'HEX', '1; DROP TABLE contacts' ]);
 # it was for the transaction only
 $expected->{after_keep} = { sqlstate => 'PT409' };
 $expected->{spelling} = { status => 'Blocked', same => 1 };
 $expected->{uuid_argument} = { sqlstate => '42883' };
-$expected->{misfit} =
-  { error => { %$misfit, detail => 'Column "updated_by" is of type uuid, the actor is "USR-7".' } };
+$expected->{misfit} = { error => misfit('updated_by', 'uuid', 'USR-7') };
 
 check(run_program($node, 'app', $python, "$PROGRAMS/django_program.py", 'run', $clerk, $guard), $expected);
 

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use Orm qw($PROGRAMS start_server grant_rights run_program expected check has_modules);
+use Orm qw($PROGRAMS start_server grant_rights run_program expected misfit check has_modules);
 
 # Debian's, whatever other python3 comes first
 my $python = '/usr/bin/python3';
@@ -24,12 +24,6 @@ run_program($node, undef, $python, "$PROGRAMS/sqlalchemy_program.py", 'create');
 $node->safe_psql('postgres', 'SELECT crm.contact_block_setup()');
 grant_rights($node, $clerk, $guard, 'GRANT INSERT, UPDATE ON crm.contacts TO app');
 
-my $misfit = {
-	class => 'DataError',
-	sqlstate => '22023',
-	message => 'the actor does not fit the column that it is stored in',
-	hint => 'Set contact_block.actor, or the claim in request.jwt.claims, to a value of this type.'
-};
 my $expected = expected(
 	active => 'Active',
 	blocked => 'Blocked',
@@ -39,15 +33,14 @@ my $expected = expected(
 	guard => $guard,
 	created_is_updated => 1,
 	# the login is no number
-	nobody => { %$misfit, detail => 'Column "updated_by" is of type bigint, the actor is "app".' },
+	nobody => misfit('updated_by', 'bigint', 'app'),
 	unknown => [ '999999', '-1', '007', '1.0', ' 1', '0x1', '9223372036854775808', 'no number' ]);
 # what an object of the session writes says nothing about the status
 $expected->{changes_only} = { status => 'Blocked', reason => 'fraud', name => 'Olga, renamed' };
 $expected->{own_version} =
   { saved => 2, errors => [ 'StaleDataError', undef ], status => 'Blocked', name => 'late' };
 $expected->{integer_argument} = { sqlstate => '42883' };
-$expected->{misfit} =
-  { error => { %$misfit, detail => 'Column "created_by" is of type bigint, the actor is "USR-7".' } };
+$expected->{misfit} = { error => misfit('created_by', 'bigint', 'USR-7') };
 
 check(run_program($node, 'app', $python, "$PROGRAMS/sqlalchemy_program.py", 'run', $clerk, $guard), $expected);
 
