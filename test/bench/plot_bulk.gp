@@ -11,7 +11,8 @@ set border 3
 set tics nomirror
 set key off
 stats dir.'/bulk.dat' using 1 nooutput
-set xrange [1:STATS_max * 50]
+set xrange [1:STATS_max]
+set rmargin 27
 set pointsize 0.6
 file = dir.'/bulk.dat'
 plot file using 1:2 with linespoints linewidth 2 pointtype 7 linecolor rgb 0x777777, \
@@ -19,4 +20,4 @@ plot file using 1:2 with linespoints linewidth 2 pointtype 7 linecolor rgb 0x777
      file using 1:5 with linespoints linewidth 2 pointtype 7 linecolor rgb 0x9a7fb8, \
      file using 1:3 with linespoints linewidth 3 pointtype 7 linecolor rgb 0x1f4e9c, \
      file using 1:6 with linespoints linewidth 2 dashtype 2 pointtype 6 linecolor rgb 0x1f4e9c, \
-     dir.'/bulk_labels.dat' using 1:2:3:4 with labels left offset 1,0 textcolor rgb variable
+     dir.'/bulk_labels.dat' using 1:2:3:4 with labels left offset 1,0 noenhanced textcolor rgb variable

@@ -9,7 +9,7 @@ set offsets 0, graph 0.12, 0, 0
 set grid xtics linecolor 'gray90'
 set border 3
 set tics nomirror
-set ytics scale 0
+set ytics scale 0 noenhanced
 set style fill solid 1 noborder
 set key off
 color(n) = n == 1 ? 0x1f4e9c : 0xa9b8cf

@@ -12,10 +12,11 @@ set border 3
 set tics nomirror
 set key off
 stats dir.'/growth.dat' using 1 nooutput
-set xrange [STATS_min / 1.5:STATS_max * 60]
+set xrange [STATS_min:STATS_max]
+set rmargin 27
 set pointsize 0.6
 file = dir.'/growth.dat'
 plot file using 1:4 with linespoints linewidth 2 pointtype 7 linecolor rgb 0xc05000, \
      file using 1:2 with linespoints linewidth 2 pointtype 7 linecolor rgb 0x777777, \
      file using 1:3 with linespoints linewidth 3 pointtype 7 linecolor rgb 0x1f4e9c, \
-     dir.'/growth_labels.dat' using 1:2:3:4 with labels left offset 1,0 textcolor rgb variable
+     dir.'/growth_labels.dat' using 1:2:3:4 with labels left offset 1,0 noenhanced textcolor rgb variable

@@ -132,6 +132,7 @@ FROM unnest('{index size,table size}'::text[]) AS what;
 \if :wire
 \set o :out '/wire.md'
 \o :o
+SELECT E'![What a block costs, by way of doing it](benchmark.svg)\n';
 SELECT head('clients, synchronous_commit', 'bare UPDATE', 'ours', 'PL/pgSQL', 'ORM', 'ORM : ours');
 SELECT line(replace(item, ' ', ', ') || CASE section WHEN 'latency' THEN ': µs a call' ELSE ': calls a second' END,
             round(m(section, item, 'floor'))::text, round(m(section, item, 'ours'))::text,
@@ -142,7 +143,7 @@ ORDER BY section DESC, split_part(item, ' ', 2), item;
 \set o :out '/cost.dat'
 \o :o
 SELECT format('"%s" %s', name, m('latency', '1 off', contestant))
-FROM (VALUES (1, 'bare UPDATE, no document', 'floor'), (2, 'contact\\_block', 'ours'),
+FROM (VALUES (1, 'bare UPDATE, no document', 'floor'), (2, 'contact_block', 'ours'),
              (3, 'a function in PL/pgSQL', 'rival'), (4, 'the statements of an ORM', 'orm')) AS c (n, name, contestant)
 ORDER BY n;
 \endif
@@ -150,6 +151,7 @@ ORDER BY n;
 \if :bulk
 \set o :out '/bulk.md'
 \o :o
+SELECT E'![What a contact costs, by the size of the call](benchmark-bulk.svg)\n';
 SELECT head('ids in a call, µs a contact: first / retried', 'UPDATE … = ANY', 'ours', 'PL/pgSQL set', 'PL/pgSQL set by index',
             'loop of contact_block', 'best PL/pgSQL set : ours');
 SELECT line(VARIADIC size || array(
@@ -183,8 +185,8 @@ FROM sizes('bulk first') AS size;
 SELECT format('%s %s "%s" %s', size, power(1.45, place) * max(value / power(1.45, place)) OVER below, name, color)
 FROM (SELECT *, row_number() OVER (PARTITION BY size ORDER BY value) AS place
       FROM (VALUES ('bulk first', 'update', 'UPDATE … = ANY', 7829367), ('bulk first', 'rival', 'PL/pgSQL, a set', 12603392),
-                   ('bulk first', 'loop', 'contact\\_block, one by one', 10125240), ('bulk first', 'ours', 'contacts\\_block', 2051740),
-                   ('bulk retried', 'ours', 'contacts\\_block, retried', 2051740)) AS c (section, contestant, name, color),
+                   ('bulk first', 'loop', 'contact_block, one by one', 10125240), ('bulk first', 'ours', 'contacts_block', 2051740),
+                   ('bulk retried', 'ours', 'contacts_block, retried', 2051740)) AS c (section, contestant, name, color),
           LATERAL (SELECT item::int AS size, CASE contestant WHEN 'rival' THEN best(section, item) ELSE value END AS value
                    FROM median AS m WHERE (m.section, m.contestant) = (c.section, c.contestant)
                    ORDER BY size DESC LIMIT 1) AS last) AS l
@@ -244,6 +246,7 @@ SELECT 'Not measured: PostgREST was not there.';
 \if :growth
 \set o :out '/growth.md'
 \o :o
+SELECT E'![What a block costs, by the number of contacts](benchmark-growth.svg)\n';
 SELECT head('contacts', 'MB with indexes', 'bare UPDATE, µs', 'ours, µs a block', 'PL/pgSQL', 'PL/pgSQL by index', 'best PL/pgSQL : ours', 'ours : bare UPDATE');
 SELECT line(size, round(m('growth MB', size, ''))::text, round(m('growth', size, 'floor'), 1)::text, round(m('growth', size, 'ours'), 1)::text,
             round(m('growth', size, 'rival'), 1)::text, round(m('growth', size, 'rival_by_index'), 1)::text,
@@ -258,7 +261,7 @@ FROM sizes('growth') AS size;
 SELECT format('%s %s "%s" %s', size, place * apart + max(value - place * apart) OVER below, name, color)
 FROM (SELECT *, row_number() OVER (PARTITION BY size ORDER BY value) AS place, max(value) OVER () * 0.07 AS apart
       FROM (VALUES ('floor', 'bare UPDATE, no document', 7829367), ('rival', 'best PL/pgSQL', 12603392),
-                   ('ours', 'contact\\_block', 2051740)) AS c (contestant, name, color),
+                   ('ours', 'contact_block', 2051740)) AS c (contestant, name, color),
           LATERAL (SELECT item::int8 AS size, CASE contestant WHEN 'rival' THEN best(section, item) ELSE value END AS value
                    FROM median AS m WHERE (m.section, m.contestant) = ('growth', c.contestant)
                    ORDER BY size DESC LIMIT 1) AS last) AS l
