@@ -59,7 +59,7 @@ SELECT line(part, max(value) FILTER (WHERE item = 'date'), max(value) FILTER (WH
             max(value) FILTER (WHERE item = 'seconds'), max(value) FILTER (WHERE item = 'load'),
             '`' || max(value) FILTER (WHERE item = 'command') || '`')
 FROM results WHERE section = 'about' GROUP BY part
-ORDER BY array_position('{single,wire,bulk,history,page,shards,gateway,growth,counts}', part);
+ORDER BY array_position('{single,wire,bulk,history,shards,gateway,growth,counts,page}', part);
 
 \set o :out '/goals.md'
 \o :o
