@@ -7,8 +7,8 @@ SET LOCAL session_replication_role = replica;
 CREATE TEMP TABLE compared ON COMMIT DROP AS
     SELECT id, CASE n % 10 WHEN 0 THEN 'New' WHEN 1 THEN 'Blocked' WHEN 2 THEN 'Deleted' ELSE 'Active' END AS status, n
     FROM unnest(bench.pick(:contacts, :calls, 0.4)) WITH ORDINALITY AS p (id, n);
-UPDATE ours.contacts AS c SET status = p.status FROM compared AS p WHERE p.id = c.id;
-UPDATE rival.contacts AS c SET status = p.status FROM compared AS p WHERE p.id = c.id;
+UPDATE ours.contacts AS c SET status = p.status, updated_by = NULL, blocked_by = NULL FROM compared AS p WHERE p.id = c.id;
+UPDATE rival.contacts AS c SET status = p.status, updated_by = NULL, blocked_by = NULL FROM compared AS p WHERE p.id = c.id;
 SET LOCAL session_replication_role = origin;
 
 CREATE FUNCTION pg_temp.compare(what text, ids text[]) RETURNS void LANGUAGE plpgsql AS $$

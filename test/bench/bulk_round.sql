@@ -1,10 +1,11 @@
 -- One round of calls for so many contacts, for one contestant.
 -- Variables: contestant, size, contacts, seed.
-\set block bench.bulk_ :contestant
-SELECT CASE :'contestant' WHEN 'rival' THEN 'rival' ELSE 'ours' END || '.contacts' AS table,
+SELECT 'bench.bulk_' || CASE WHEN :'contestant' LIKE 'rival%' THEN 'rival' ELSE :'contestant' END AS block,
+       CASE WHEN :'contestant' LIKE 'rival%' THEN 'rival' ELSE 'ours' END || '.contacts' AS table,
        bench.pick(:contacts, 200, :seed / 2) AS warm_up,
        bench.pick(:contacts, greatest(:size, least(5000, 1000 * :size)), :seed) AS ids \gset
-SET contact_block.plain_unblock = allow;
+SELECT set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false)
+WHERE :'contestant' = 'rival_by_index' \g /dev/null
 VACUUM :table;
 CALL :block(:'warm_up', 20, NULL, NULL) \g /dev/null
 CALL :block(:'warm_up', 20, NULL, NULL) \g /dev/null

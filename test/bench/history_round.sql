@@ -15,7 +15,6 @@ SELECT 'history', 'events', 'insert', extract(epoch FROM clock_timestamp() - :'s
 \endif
 
 ALTER TABLE ours.contacts :able TRIGGER zzz_contact_record;
-SET contact_block.plain_unblock = allow;
 SELECT bench.pick(:contacts, 200, :seed / 2) AS warm_up, bench.pick(:contacts, :calls / 2, :seed) AS ids,
        bench.pick(:contacts, :history_rows, :seed) AS many \gset
 VACUUM ours.contacts;

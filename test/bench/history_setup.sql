@@ -2,7 +2,6 @@
 -- they do not agree with the contacts.
 -- Variables: contacts, history_rows.
 SELECT ours.contact_history_setup() \g /dev/null
-SET contact_block.plain_unblock = allow;
 SELECT bench.pick(:contacts, :history_rows, 0.3) AS ids \gset
 SELECT count(*) FROM ours.contacts_block(:'ids') \g /dev/null
 CREATE TABLE bench.events AS SELECT * FROM ours.contact_events;

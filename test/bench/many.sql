@@ -47,7 +47,8 @@ SELECT 'many', 'HOT updates', '', n_tup_hot_upd FROM pg_stat_user_tables WHERE r
 UNION ALL
 SELECT 'many', 'dead tuples', '', n_dead_tup FROM pg_stat_user_tables WHERE relid = 'ours.contacts'::regclass
 UNION ALL
-VALUES ('many', 'index size before', '', :index_size),
+VALUES ('many', 'blocks', '', :many),
+       ('many', 'index size before', '', :index_size),
        ('many', 'index size after', '', pg_indexes_size('ours.contacts')),
        ('many', 'table size before', '', :table_size),
        ('many', 'table size after', '', pg_relation_size('ours.contacts')),

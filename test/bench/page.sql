@@ -1,6 +1,6 @@
 -- Room on the page: the share of HOT updates, and the size of the table, by
 -- fillfactor, contact and length of the reason.  Nothing is vacuumed.
--- Variables: contacts (how many); fillfactors (an array).
+-- Variables: contacts (how many); fillfactors, reasons (arrays).
 CREATE SCHEMA page;
 CREATE EXTENSION contact_block SCHEMA page;
 SET search_path = page;
@@ -80,18 +80,13 @@ SELECT format('ALTER TABLE contacts SET (fillfactor = %s)', fillfactor),
     format('CALL %s(%L, %L)', way, share, repeat('r', reason)),
     'CALL flush()', 'CALL stop_counting()'
 FROM unnest('{at_once,apart}'::text[]) AS way, unnest('{all,a tenth}'::text[]) AS share,
-    unnest('{short,long}'::text[]) AS contact, unnest('{0,20,120,300}'::int[]) AS reason,
+    unnest('{short,long}'::text[]) AS contact, unnest(:'reasons'::int[]) AS reason,
     unnest(:'fillfactors'::int[]) AS fillfactor \gexec
 
--- The tables; a share is cut off, so that 100 is all of them.
-SELECT format(E'\n| HOT updates in %%, by fillfactor | %s |\n|---|%s', string_agg(fillfactor::text, ' | '), string_agg('---:|', ''))
-FROM unnest(:'fillfactors'::int[]) AS fillfactor;
-SELECT format('| %s: %s contact, %s | %s |', way, contact,
-    CASE reason WHEN 0 THEN 'no reason' ELSE reason || ' bytes' END, string_agg(trunc(hot)::text, ' | ' ORDER BY fillfactor))
-FROM results GROUP BY way, contact, reason ORDER BY way DESC, contact DESC, reason;
-SELECT format(E'\n| bytes of the table per contact, by fillfactor | %s |\n|---|%s', string_agg(fillfactor::text, ' | '), string_agg('---:|', ''))
-FROM unnest(:'fillfactors'::int[]) AS fillfactor;
-SELECT format('| %s contact, as loaded | %s |', contact, string_agg((loaded / :contacts)::text, ' | ' ORDER BY fillfactor))
-FROM results WHERE way = 'all at once' AND reason = 0 GROUP BY contact ORDER BY contact DESC;
-SELECT format('| %s contact, %s with 120 bytes | %s |', contact, way, string_agg((used / :contacts)::text, ' | ' ORDER BY fillfactor))
-FROM results WHERE way LIKE 'all %' AND reason = 120 GROUP BY contact, way ORDER BY way DESC, contact DESC;
+SELECT 'HOT', format('%s: %s contact, %s', way, contact, CASE reason WHEN 0 THEN 'no reason' ELSE reason || ' bytes' END),
+    fillfactor, hot FROM results;
+SELECT 'page bytes', format('%s contact, as loaded', contact), fillfactor, loaded / :contacts
+FROM results WHERE way = 'all at once' AND reason = 0
+UNION ALL
+SELECT 'page bytes', format('%s contact, %s with 120 bytes', contact, way), fillfactor, used / :contacts
+FROM results WHERE way LIKE 'all %' AND reason = 120;

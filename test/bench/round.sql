@@ -1,12 +1,15 @@
--- One round for one contestant: the loops, in one session.
+-- One round for one contestant: the loops, in one session.  rival_by_index is the
+-- rival without the planner's scans of whole tables and bitmaps.
 -- Variables: contestant, contacts, calls, seed.
-\set table :contestant
 SELECT side || '.contacts' AS table, 'bench.' || side || '_document' AS read_all,
+       'bench.' || CASE :'contestant' WHEN 'floor' THEN 'floor' ELSE side END AS loops,
        :'contestant' <> 'floor' AS with_document
-FROM (SELECT CASE :'contestant' WHEN 'floor' THEN 'ours' ELSE :'contestant' END AS side) AS s \gset
-\set block bench. :contestant '_block'
-\set unblock bench. :contestant '_unblock'
-\set document bench. :contestant '_document'
+FROM (SELECT CASE WHEN :'contestant' LIKE 'rival%' THEN 'rival' ELSE 'ours' END AS side) AS s \gset
+\set block :loops '_block'
+\set unblock :loops '_unblock'
+\set document :loops '_document'
+SELECT set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false)
+WHERE :'contestant' = 'rival_by_index' \g /dev/null
 VACUUM :table;
 
 SELECT bench.pick(:contacts, 100, :seed / 2) AS warm_up,
