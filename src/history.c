@@ -178,15 +178,16 @@ check_events(Oid schema, Oid events, Oid table)
 	char	   *setup;
 	char		kind = OidIsValid(events) ? get_rel_relkind(events) : '\0';
 	Oid			owner = OidIsValid(events) ? relation_owner(events) : InvalidOid;
+	bool		is_missing = !OidIsValid(owner);
 
 	/* mostly all is well, and this is part of every change */
 	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) && owner == relation_owner(table) &&
 		object_aclcheck(NamespaceRelationId, schema, owner, ACL_USAGE) == ACLCHECK_OK &&
-		pg_class_aclcheck(events, owner, ACL_INSERT) == ACLCHECK_OK)
+		pg_class_aclcheck_ext(events, owner, ACL_INSERT, &is_missing) == ACLCHECK_OK)
 		return;
 	name = cb_qualified(schema, RELATION_NAME);
 	setup = psprintf("Run SELECT %s().", cb_qualified(schema, "contact_history_setup"));
-	if (!OidIsValid(events))
+	if (is_missing)
 		cb_not_set_up(psprintf("Relation %s does not exist.", name), setup);
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
 		cb_not_set_up(psprintf("%s is not a table.", name),
@@ -198,8 +199,7 @@ check_events(Oid schema, Oid events, Oid table)
 	if (object_aclcheck(NamespaceRelationId, schema, owner, ACL_USAGE) != ACLCHECK_OK)
 		owner_may_not(owner, "use its schema",
 					  psprintf("GRANT USAGE ON SCHEMA %s", quote_identifier(get_namespace_name(schema))));
-	if (pg_class_aclcheck(events, owner, ACL_INSERT) != ACLCHECK_OK)
-		owner_may_not(owner, "insert into it", psprintf("GRANT INSERT ON %s", name));
+	owner_may_not(owner, "insert into it", psprintf("GRANT INSERT ON %s", name));
 }
 
 /*

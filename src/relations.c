@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/attnum.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
@@ -289,6 +290,33 @@ look_at_trigger(CbSchema *schema)
 }
 
 /*
+ * The type of a column, under all domains; InvalidOid if there is none, also
+ * of what is dropped meanwhile: nothing here holds a lock.
+ */
+static Oid
+column_type(Oid relid, const char *column)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relid, column);
+	Oid			type = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
+		ReleaseSysCache(tuple);
+	}
+	while (HeapTupleIsValid(tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type))))
+	{
+		Oid			base = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+
+		ReleaseSysCache(tuple);
+		if (!OidIsValid(base))
+			return type;
+		type = base;
+	}
+	return InvalidOid;
+}
+
+/*
  * Look at the relations in the schema.  Raises 55000 when one is missing.
  */
 static CbSchema *
@@ -310,12 +338,7 @@ look_at_schema(FunctionCallInfo fcinfo)
 		/* of what changes from here on we hear */
 		schema->relids[i] = known->relids[i] = relid;
 		for (int place = 0; place < relation->ncolumns; place++)
-		{
-			AttrNumber	number = get_attnum(relid, relation->columns[place].name);
-
-			if (number != InvalidAttrNumber)
-				schema->types[relation->first + place] = getBaseType(get_atttype(relid, number));
-		}
+			schema->types[relation->first + place] = column_type(relid, relation->columns[place].name);
 	}
 	look_at_trigger(schema);
 	return schema;
@@ -354,16 +377,17 @@ know_schema(FunctionCallInfo fcinfo)
 
 /*
  * Add the columns of a relation that the current user may not read.  A column
- * that is missing does not count, nor do those without which nothing works:
- * the statement that needs them gets PostgreSQL's own error.
+ * that is missing, or dropped meanwhile, does not count, nor do those without
+ * which nothing works: the statement that needs them gets PostgreSQL's own error.
  */
 static Bitmapset *
 add_hidden(Bitmapset *hidden, CbRelation number)
 {
 	const CbRelationInfo *relation = &cb_relations[number];
 	Oid			relid = known->relids[number];
+	bool		is_missing = false;
 
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+	if (pg_class_aclcheck_ext(relid, GetUserId(), ACL_SELECT, &is_missing) == ACLCHECK_OK || is_missing)
 		return hidden;
 	for (int place = 0; place < relation->ncolumns; place++)
 	{
@@ -372,7 +396,8 @@ add_hidden(Bitmapset *hidden, CbRelation number)
 
 		if (attnum != InvalidAttrNumber &&
 			!(number == CB_CONTACTS && (column->kind == CB_ID || column->kind == CB_STATUS)) &&
-			pg_attribute_aclcheck(relid, attnum, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			pg_attribute_aclcheck_ext(relid, attnum, GetUserId(), ACL_SELECT, &is_missing) != ACLCHECK_OK &&
+			!is_missing)
 			hidden = bms_add_member(hidden, relation->first + place);
 	}
 	return hidden;

@@ -714,6 +714,7 @@ sub check_errors
 		my ($error, $number) = ($2, $1);
 		my ($sqlstate, $message) = $error =~ /^ERROR:  (\w{5}): (.*)$/;
 		my $rest = join "\n", grep { defined } @lines[ $i + 1 .. $i + 12 ];
+		$rest =~ s/^psql:.*//ms;
 
 		if (!defined $sqlstate)
 		{
@@ -976,8 +977,8 @@ for my $batch (1 .. $batches)
 		push @wrong, map {
 			my ($number, $what) = @$_;
 			my $first = $number > 6 ? $number - 6 : 1;
-			substr("session $session, line $number: $what", 0, 2000) . "\n"
-			  . join '', map { substr("  $_: $script[ $_ - 1 ][2]", 0, 500) . "\n" } $first .. $number
+			join '', (map { substr("  $_: $script[ $_ - 1 ][2]", 0, 500) . "\n" } $first .. $number),
+			  substr("session $session, line $number: $what", 0, 2000) . "\n"
 		} @bad;
 	}
 	push @wrong, $gave_up ? 'psql gave up' : split /\n/, $node->safe_psql('batch', $disagree);
