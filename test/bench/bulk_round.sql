@@ -12,6 +12,10 @@ CALL :block(:'warm_up', 20, NULL, NULL) \g /dev/null
 UPDATE :table SET status = 'Active' WHERE id = ANY (:'warm_up') AND status = 'Blocked';
 -- maps all pages that will be touched, as those of a pooled backend are
 SELECT count(*) FROM :table WHERE id = ANY (:'ids') AND email <> '' \g /dev/null
+SELECT :'contestant' = 'loop' AS with_documents \gset
+\if :with_documents
+CALL bench.ours_document(:'ids', NULL) \g /dev/null
+\endif
 
 CALL :block(:'ids', :size, NULL, NULL) \gset
 SELECT 'bulk first', :size, :'contestant', :microseconds;
