@@ -715,6 +715,10 @@ sub check_errors
 		my ($sqlstate, $message) = $error =~ /^ERROR:  (\w{5}): (.*)$/;
 		my $rest = join "\n", grep { defined } @lines[ $i + 1 .. $i + 12 ];
 		$rest =~ s/^psql:.*//ms;
+		my ($found) = grep {
+			my ($its_sqlstate, $its_message, $its_rest) = @{ $errors[$_] };
+			defined $sqlstate && $sqlstate eq $its_sqlstate && $message =~ /^$its_message$/ && (!$its_rest || $rest =~ $its_rest)
+		} 0 .. $#errors;
 
 		if (!defined $sqlstate)
 		{
@@ -724,14 +728,10 @@ sub check_errors
 		{
 			# 18's own internal error where the column of a foreign key gets a type without collations
 			push @$wrong, [ $number, "$error\n$rest" ]
-			  if $sqlstate =~ /^(XX|58|53)/ && $message ne 'key columns are not both collatable';
+			  if !defined $found && $sqlstate =~ /^(XX|58|53)/ && $message ne 'key columns are not both collatable';
 		}
 		else
 		{
-			my ($found) = grep {
-				my ($its_sqlstate, $its_message, $its_rest) = @{ $errors[$_] };
-				$sqlstate eq $its_sqlstate && $message =~ /^$its_message$/ && (!$its_rest || $rest =~ $its_rest)
-			} 0 .. $#errors;
 			push @$wrong, [ $number, "$error\n$rest" ]
 			  if !defined $found || $kind eq 'undo' && $sqlstate ne '57014'
 			  # but for what PostgreSQL says about a type and what it does not take
