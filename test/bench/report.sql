@@ -26,6 +26,15 @@ CREATE FUNCTION ratio(a numeric, b numeric, digits int = 2) RETURNS text LANGUAG
 -- the best PL/pgSQL: with the planner's plans or with indexes alone
 CREATE FUNCTION best(section text, item text) RETURNS numeric LANGUAGE sql
     RETURN least(m(section, item, 'rival'), m(section, item, 'rival_by_index'));
+-- what a picture shows of a contestant
+CREATE FUNCTION shown(section text, item text, contestant text) RETURNS numeric LANGUAGE sql
+    RETURN CASE contestant WHEN 'rival' THEN best(section, item) ELSE m(section, item, contestant) END;
+-- where its line ends
+CREATE FUNCTION last_point(section text, contestant text) RETURNS TABLE (size int8, value numeric) LANGUAGE sql
+    BEGIN ATOMIC
+        SELECT item::int8, shown(section, item, contestant) FROM median AS r
+        WHERE (r.section, r.contestant) = ($1, $2) ORDER BY item::int8 DESC LIMIT 1;
+    END;
 -- what a trigger costs over none
 CREATE FUNCTION over_none(contestant text) RETURNS numeric LANGUAGE sql
     RETURN m('trigger', 'row', contestant) - m('trigger', 'row', 'none');
@@ -143,7 +152,7 @@ FROM (SELECT DISTINCT section, item FROM median WHERE section IN ('latency', 'ca
 ORDER BY section DESC, split_part(item, ' ', 2), item;
 \set o :out '/cost.dat'
 \o :o
-SELECT format('"%s" %s', name, CASE contestant WHEN 'rival' THEN best('latency', '1 off') ELSE m('latency', '1 off', contestant) END)
+SELECT format('"%s" %s', name, shown('latency', '1 off', contestant))
 FROM (VALUES (1, 'bare UPDATE, no document', 'floor'), (2, 'contact_block', 'ours'),
              (3, 'a function in PL/pgSQL', 'rival'), (4, 'the statements of an ORM', 'orm')) AS c (n, name, contestant)
 ORDER BY n;
@@ -176,9 +185,8 @@ SELECT line(VARIADIC what || array(SELECT round(m('together', item, c))::text
 FROM (VALUES ('deadlocks', 'deadlocks'), ('blocks and unblocks that went through, pairs', 'calls')) AS i (what, item);
 \set o :out '/bulk.dat'
 \o :o
-SELECT concat_ws(' ', size, coalesce(m('bulk first', size, 'update')::text, 'NaN'), coalesce(m('bulk first', size, 'ours')::text, 'NaN'),
-                 coalesce(best('bulk first', size)::text, 'NaN'), coalesce(m('bulk first', size, 'loop')::text, 'NaN'),
-                 coalesce(m('bulk retried', size, 'ours')::text, 'NaN'))
+SELECT array_to_string(ARRAY[size::numeric, m('bulk first', size, 'update'), m('bulk first', size, 'ours'), best('bulk first', size),
+                             m('bulk first', size, 'loop'), m('bulk retried', size, 'ours')], ' ', 'NaN')
 FROM sizes('bulk first') AS size;
 -- the name of a line stands at its last point, and above the name of one that is too near
 \set o :out '/bulk_labels.dat'
@@ -188,9 +196,7 @@ FROM (SELECT *, row_number() OVER (PARTITION BY size ORDER BY value) AS place
       FROM (VALUES ('bulk first', 'update', 'UPDATE … = ANY', 7829367), ('bulk first', 'rival', 'PL/pgSQL, a set', 12603392),
                    ('bulk first', 'loop', 'contact_block, one by one', 10125240), ('bulk first', 'ours', 'contacts_block', 2051740),
                    ('bulk retried', 'ours', 'contacts_block, retried', 2051740)) AS c (section, contestant, name, color),
-          LATERAL (SELECT item::int AS size, CASE contestant WHEN 'rival' THEN best(section, item) ELSE value END AS value
-                   FROM median AS m WHERE (m.section, m.contestant) = (c.section, c.contestant)
-                   ORDER BY size DESC LIMIT 1) AS last) AS l
+          LATERAL last_point(section, contestant) AS last) AS l
 WINDOW below AS (PARTITION BY size ORDER BY place);
 \endif
 
@@ -255,7 +261,7 @@ SELECT line(size, round(m('growth MB', size, ''))::text, round(m('growth', size,
 FROM sizes('growth') AS size;
 \set o :out '/growth.dat'
 \o :o
-SELECT concat_ws(' ', size, m('growth', size, 'floor'), m('growth', size, 'ours'), coalesce(best('growth', size)::text, 'NaN'))
+SELECT array_to_string(ARRAY[size::numeric, m('growth', size, 'floor'), m('growth', size, 'ours'), best('growth', size)], ' ', 'NaN')
 FROM sizes('growth') AS size;
 \set o :out '/growth_labels.dat'
 \o :o
@@ -263,9 +269,7 @@ SELECT format('%s %s "%s" %s', size, place * apart + max(value - place * apart) 
 FROM (SELECT *, row_number() OVER (PARTITION BY size ORDER BY value) AS place, max(value) OVER () * 0.07 AS apart
       FROM (VALUES ('floor', 'bare UPDATE, no document', 7829367), ('rival', 'best PL/pgSQL', 12603392),
                    ('ours', 'contact_block', 2051740)) AS c (contestant, name, color),
-          LATERAL (SELECT item::int8 AS size, CASE contestant WHEN 'rival' THEN best(section, item) ELSE value END AS value
-                   FROM median AS m WHERE (m.section, m.contestant) = ('growth', c.contestant)
-                   ORDER BY size DESC LIMIT 1) AS last) AS l
+          LATERAL last_point('growth', contestant) AS last) AS l
 WINDOW below AS (PARTITION BY size ORDER BY place);
 \endif
 
