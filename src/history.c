@@ -114,8 +114,7 @@ static Insert insert_many;
 static Oid
 id_type(Relation table, const CbNames *names)
 {
-	return getBaseType(get_atttype(RelationGetRelid(table),
-								   get_attnum(RelationGetRelid(table), names->columns[cb_contact_place(CB_ID)])));
+	return cb_column_type(RelationGetRelid(table), names->columns[cb_contact_place(CB_ID)]);
 }
 
 /*
@@ -637,7 +636,7 @@ check_columns(Oid schema, Oid events, Oid table, const CbNames *names)
 	{
 		AttrNumber	number = get_attnum(events, columns[i].name);
 		Oid			wanted = OidIsValid(columns[i].type) ? columns[i].type : id_type(contacts, names);
-		Oid			type = number == InvalidAttrNumber ? InvalidOid : getBaseType(get_atttype(events, number));
+		Oid			type = cb_column_type(events, columns[i].name);
 
 		if (number == InvalidAttrNumber)
 			appendStringInfo(&detail, "%s lacks %s. ", name, columns[i].name);

@@ -147,6 +147,29 @@ cb_contacts_table(Oid contacts)
 	return table;
 }
 
+Oid
+cb_column_type(Oid relid, const char *column)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relid, column);
+	Oid			type = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
+		ReleaseSysCache(tuple);
+	}
+	while (HeapTupleIsValid(tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type))))
+	{
+		Oid			base = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+
+		ReleaseSysCache(tuple);
+		if (!OidIsValid(base))
+			return type;
+		type = base;
+	}
+	return InvalidOid;
+}
+
 static int
 hex_digit(char c)
 {
@@ -290,33 +313,6 @@ look_at_trigger(CbSchema *schema)
 }
 
 /*
- * The type of a column, under all domains; InvalidOid if there is none, also
- * of what is dropped meanwhile: nothing here holds a lock.
- */
-static Oid
-column_type(Oid relid, const char *column)
-{
-	HeapTuple	tuple = SearchSysCacheAttName(relid, column);
-	Oid			type = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
-		ReleaseSysCache(tuple);
-	}
-	while (HeapTupleIsValid(tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type))))
-	{
-		Oid			base = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
-
-		ReleaseSysCache(tuple);
-		if (!OidIsValid(base))
-			return type;
-		type = base;
-	}
-	return InvalidOid;
-}
-
-/*
  * Look at the relations in the schema.  Raises 55000 when one is missing.
  */
 static CbSchema *
@@ -338,7 +334,7 @@ look_at_schema(FunctionCallInfo fcinfo)
 		/* of what changes from here on we hear */
 		schema->relids[i] = known->relids[i] = relid;
 		for (int place = 0; place < relation->ncolumns; place++)
-			schema->types[relation->first + place] = column_type(relid, relation->columns[place].name);
+			schema->types[relation->first + place] = cb_column_type(relid, relation->columns[place].name);
 	}
 	look_at_trigger(schema);
 	return schema;

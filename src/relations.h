@@ -57,6 +57,12 @@ extern Oid	cb_table_under(Relation view, const char **reason);
 /* The table of contacts: what has the name, or the table under that view; InvalidOid if there is none. */
 extern Oid	cb_contacts_table(Oid contacts);
 
+/*
+ * The type of a column, under all domains; InvalidOid if there is none, also of
+ * what is dropped meanwhile: it asks for no lock.
+ */
+extern Oid	cb_column_type(Oid relid, const char *column);
+
 /* Is an id of this type, of domains their base, no string: a uuid or an integer? */
 extern bool cb_is_parsed(Oid type);
 
